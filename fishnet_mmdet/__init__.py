@@ -1,0 +1,17 @@
+"""The FishNet backbone for MMDetection.
+
+Importing the package registers everything in it: ``custom_imports = dict(imports=['fishnet_mmdet'],
+allow_failed_imports=False)`` in a config is enough.
+"""
+from .environment import check_versions
+from .version import __version__
+
+check_versions()
+
+from .checkpoints import FishNetPretrained, allow_training_state  # noqa: E402  after the check, whose message is clearer
+from .engine import CheckFixedNormHook, StopGradClipHook  # noqa: E402
+from .models import Fish, FishNet  # noqa: E402
+
+allow_training_state()
+
+__all__ = ['CheckFixedNormHook', 'Fish', 'FishNet', 'FishNetPretrained', 'StopGradClipHook', '__version__']

@@ -1,0 +1,4 @@
+"""What training adds to mmengine's Runner."""
+from .hooks import CheckFixedNormHook, StopGradClipHook
+
+__all__ = ['CheckFixedNormHook', 'StopGradClipHook']

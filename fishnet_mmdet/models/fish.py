@@ -1,0 +1,168 @@
+"""The variants of FishNet as data: which stages a fish has, how wide and how deep they are."""
+from dataclasses import dataclass, fields
+from typing import Mapping, Sequence, Tuple, Union
+
+from ..errors import FishNetError
+
+#: Width of a residual unit's output divided by the width of its 3x3 convolution.
+EXPANSION = 4
+#: Width of the bridge's output divided by the width of its squeezed attention vector.
+SQUEEZE = 16
+
+
+@dataclass(frozen=True)
+class Fish:
+    """What a fish is made of, stage by stage in the order of computation (Figure 2 of the paper).
+
+    The tail has stages 1 ... N, the body N ... 1, the head 1 ... N; ``*_units`` counts the residual units that refine
+    (R), ``*_transfers`` those on the horizontal connection (T). ``*_channels`` are the channels that R puts out, before
+    concatenation. A stage of the body sums adjacent channels (Eq. 8), so what comes in must be a multiple of what goes out;
+    a stage of the head keeps every channel (Eq. 9).
+
+    Args:
+        tail_units (Sequence[int]): R of the tail's stages, N numbers; N is the number of stages of each part.
+        bridge_units (int): R of the bridge.
+        body_units (Sequence[int]): R of the body's stages.
+        head_units (Sequence[int]): R of the head's stages.
+        body_transfers (Sequence[int]): T from the tail into the body's stages.
+        head_transfers (Sequence[int]): T from the body into the head's stages.
+        stem_channels (int): Channels of F0, at stride 4.
+        tail_channels (Sequence[int]): Channels of F1 ... FN.
+        bridge_channels (int): Channels that leave the bridge.
+        body_channels (Sequence[int]): Channels of the body's R.
+        head_channels (Sequence[int]): Channels of the head's R: what arrives by concatenation, written out to be checked.
+        body_dilations (Sequence[int]): Dilation of the 3x3 convolutions in the body's R.
+        head_dilations (Sequence[int]): Dilation of the 3x3 convolutions in the head's R.
+
+    Raises:
+        FishNetError: If the numbers do not make a fish; the message says which stage and what would fit.
+    """
+    tail_units: Sequence[int]
+    bridge_units: int
+    body_units: Sequence[int]
+    head_units: Sequence[int]
+    body_transfers: Sequence[int]
+    head_transfers: Sequence[int]
+    stem_channels: int = 64
+    tail_channels: Sequence[int] = (128, 256, 512)
+    bridge_channels: int = 512
+    body_channels: Sequence[int] = (512, 384, 256)
+    head_channels: Sequence[int] = (320, 832, 1600)
+    body_dilations: Sequence[int] = (1, 2, 4)
+    head_dilations: Sequence[int] = (1, 1, 1)
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.type is int:
+                if not _is_count(value):
+                    raise FishNetError(f'{field.name} of a fish must be a positive integer, not {value!r}')
+                continue
+            if isinstance(value, str) or not isinstance(value, Sequence) or not all(map(_is_count, value)):
+                raise FishNetError(f'{field.name} of a fish must be positive integers, one for each stage, not {value!r}')
+            if len(value) != self.num_stages or not value:
+                raise FishNetError(f'tail, body and head of a fish have the same number of stages: tail_units has '
+                                   f'{len(self.tail_units)}, but {field.name} has {len(value)}: {value!r}')
+            object.__setattr__(self, field.name, tuple(value))
+        self._check_channels()
+
+    @property
+    def num_stages(self) -> int:
+        """int: Stages of each of tail, body and head (N)."""
+        return len(self.tail_units)
+
+    @property
+    def depth(self) -> int:
+        """int: Layers as the released models are named for: 3 for each unit, 12 for stem, bridge and score."""
+        units = (self.tail_units, (self.bridge_units, ), self.body_units, self.head_units, self.body_transfers,
+                 self.head_transfers)
+        return 3 * sum(map(sum, units)) + 12
+
+    @property
+    def tail_features(self) -> Tuple[int, ...]:
+        """tuple[int]: Channels of F0 ... FN."""
+        return (self.stem_channels, *self.tail_channels)
+
+    @property
+    def body_features(self) -> Tuple[int, ...]:
+        """tuple[int]: Channels of F(N+1) ... F(2N+1): out of the bridge and of each body stage, concatenated."""
+        skips = reversed(self.tail_features[:-1])
+        return (self.bridge_channels, *(refined + skip for refined, skip in zip(self.body_channels, skips)))
+
+    @property
+    def head_features(self) -> Tuple[int, ...]:
+        """tuple[int]: Channels of F(2N+1) ... F(3N+1): into the first head stage and out of each, concatenated.
+
+        These are the channels of the output levels, at strides 4, 8, 16 ...
+        """
+        channels = [self.body_features[-1]]
+        for skip in reversed(self.body_features[:-1]):
+            channels.append(channels[-1] + skip)
+        return tuple(channels)
+
+    @property
+    def strides(self) -> Tuple[int, ...]:
+        """tuple[int]: Strides of the output levels with respect to the input image."""
+        return tuple(4 * 2**level for level in range(self.num_stages + 1))
+
+    def _check_channels(self) -> None:
+        widths = dict(stem_channels=(self.stem_channels, ), tail_channels=self.tail_channels,
+                      bridge_channels=(self.bridge_channels, ), body_channels=self.body_channels)
+        for name, channels in widths.items():
+            for width in channels:
+                if width % EXPANSION:
+                    raise FishNetError(f'{name} of a fish must be multiples of {EXPANSION} (a residual unit is a '
+                                       f'bottleneck of a {EXPANSION}th of its width), not {width}')
+        if self.bridge_channels % SQUEEZE:
+            raise FishNetError(f'bridge_channels of a fish must be a multiple of {SQUEEZE} (its attention squeezes to a '
+                               f'{SQUEEZE}th), not {self.bridge_channels}')
+        for arriving, refined, stage in zip(self.body_features, self.body_channels, range(self.num_stages, 0, -1)):
+            if arriving % refined:
+                raise FishNetError(f'body stage {stage} of a fish cannot sum {arriving} channels to {refined} (Eq. 8): '
+                                   f'its body_channels must divide {arriving}')
+        for arriving, refined, stage in zip(self.head_features, self.head_channels, range(1, self.num_stages + 1)):
+            if arriving != refined:
+                raise FishNetError(f'head stage {stage} of a fish gets {arriving} channels by concatenation and keeps them '
+                                   f'(Eq. 9): its head_channels must be {arriving}, not {refined}')
+
+
+def _is_count(value) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+#: The released models, by depth.
+FISHES = {
+    99: Fish(tail_units=(2, 2, 6), bridge_units=2, body_units=(1, 1, 1), head_units=(1, 2, 2),
+             body_transfers=(1, 1, 1), head_transfers=(1, 1, 4)),
+    150: Fish(tail_units=(2, 4, 8), bridge_units=4, body_units=(2, 2, 2), head_units=(2, 2, 4),
+              body_transfers=(2, 2, 2), head_transfers=(2, 2, 4)),
+    201: Fish(tail_units=(3, 4, 12), bridge_units=4, body_units=(2, 2, 2), head_units=(2, 3, 10),
+              body_transfers=(2, 2, 2), head_transfers=(2, 2, 9)),
+}
+
+
+def get_fish(depth: Union[int, Fish, Mapping]) -> Fish:
+    """The fish of a depth.
+
+    Args:
+        depth (int | Fish | Mapping): A key of ``FISHES``, or a custom fish: a :class:`Fish` or, in a config, a dict of its
+            arguments.
+
+    Raises:
+        FishNetError: If there is no such depth, or the custom fish does not fit together.
+    """
+    if isinstance(depth, Fish):
+        return depth
+    if isinstance(depth, Mapping):
+        allowed = [field.name for field in fields(Fish)]
+        unknown = sorted(set(depth) - set(allowed))
+        if unknown:
+            raise FishNetError(f'a fish has no {", ".join(unknown)}: its parts are {", ".join(allowed)}')
+        missing = [name for name in allowed if name not in depth and not hasattr(Fish, name)]
+        if missing:
+            raise FishNetError(f'a fish needs {", ".join(missing)} too')
+        return Fish(**depth)
+    if isinstance(depth, bool) or depth not in FISHES:
+        raise FishNetError(f'FishNet has no depth {depth!r}: choose one of {", ".join(map(str, FISHES))}, or give a fish '
+                           'of your own as a dict of the arguments of fishnet_mmdet.models.Fish')
+    return FISHES[depth]

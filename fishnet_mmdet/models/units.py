@@ -1,0 +1,105 @@
+"""The building blocks of the fish: the residual unit and what is made of it."""
+from typing import Callable
+
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+from .fish import EXPANSION
+
+#: Makes the normalisation layer for so many channels.
+Norm = Callable[[int], nn.Module]
+
+
+class Shortcut(nn.Module):
+    """Shortcut of a residual unit that changes the number of channels: norm, ReLU, 1x1 convolution."""
+
+    def __init__(self, in_channels: int, out_channels: int, norm: Norm) -> None:
+        super().__init__()
+        self.norm = norm(in_channels)
+        self.conv = nn.Conv2d(in_channels, out_channels, 1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, in_channels, h, w) to (n, out_channels, h, w)."""
+        return self.conv(F.relu(self.norm(x)))
+
+
+class ChannelReduction(nn.Module):
+    """Channel-wise reduction r: output channel n is the sum of k adjacent input channels from k n on (Eq. 8).
+
+    Args:
+        k (int): Channels summed into one.
+    """
+
+    def __init__(self, k: int) -> None:
+        super().__init__()
+        self.k = k
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, c, h, w) to (n, c / k, h, w)."""
+        return x.unflatten(1, (-1, self.k)).sum(2)
+
+    def extra_repr(self) -> str:
+        return f'k={self.k}'
+
+
+class ResidualUnit(nn.Module):
+    """Pre-activation bottleneck (section 4.1, after He et al. 2016): three times norm, ReLU, convolution, plus a shortcut.
+
+    Args:
+        in_channels (int): Channels in.
+        out_channels (int): Channels out.
+        norm (Callable): Makes the normalisation layer for a number of channels.
+        dilation (int): Dilation, and padding, of the 3x3 convolution.
+        reduce (bool): Whether the shortcut reduces the channels by summing them (Eq. 8) instead of by a convolution.
+        with_cp (bool): Whether to keep only the unit's input for the backward pass and compute the rest again.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, norm: Norm, dilation: int = 1, reduce: bool = False,
+                 with_cp: bool = False) -> None:
+        super().__init__()
+        width = out_channels // EXPANSION
+        self.norm1 = norm(in_channels)
+        self.conv1 = nn.Conv2d(in_channels, width, 1, bias=False)
+        self.norm2 = norm(width)
+        self.conv2 = nn.Conv2d(width, width, 3, padding=dilation, dilation=dilation, bias=False)
+        self.norm3 = norm(width)
+        self.conv3 = nn.Conv2d(width, out_channels, 1, bias=False)
+        if in_channels == out_channels:
+            self.shortcut = nn.Identity()
+        elif reduce:
+            self.shortcut = ChannelReduction(in_channels // out_channels)
+        else:
+            self.shortcut = Shortcut(in_channels, out_channels, norm)
+        self.with_cp = with_cp
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, in_channels, h, w) to (n, out_channels, h, w)."""
+        if self.with_cp and x.requires_grad:
+            return checkpoint(self._forward, x, use_reentrant=False)
+        return self._forward(x)
+
+    def _forward(self, x: Tensor) -> Tensor:
+        message = self.conv1(F.relu(self.norm1(x)))
+        message = self.conv2(F.relu(self.norm2(message)))
+        message = self.conv3(F.relu(self.norm3(message)))
+        return self.shortcut(x) + message
+
+
+def residual_units(num_units: int, in_channels: int, out_channels: int, unit: Callable[..., ResidualUnit],
+                   **first) -> nn.Sequential:
+    """R: ``num_units`` residual units in a row, the first of which changes the number of channels.
+
+    Args:
+        unit (Callable): Makes a :class:`ResidualUnit` from its channels.
+        **first: Further arguments of the first unit alone.
+    """
+    units = [unit(in_channels, out_channels, **first)]
+    units += [unit(out_channels, out_channels) for _ in range(num_units - 1)]
+    return nn.Sequential(*units)
+
+
+def transfer_units(num_units: int, channels: int, unit: Callable[..., ResidualUnit]) -> nn.Sequential:
+    """T: ``num_units`` residual units that carry a feature across, its number of channels kept."""
+    return residual_units(num_units, channels, channels, unit)
