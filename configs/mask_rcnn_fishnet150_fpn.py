@@ -8,5 +8,7 @@ model = dict(
         _delete_=True,
         type='FishNet',
         depth=150,
-        init_cfg=dict(type='FishNetPretrained', checkpoint='checkpoints/fishnet150_ckpt.tar')),
-    neck=dict(in_channels=[320, 832, 1600, 2112]))
+        init_cfg=dict(type='FishNetPretrained', checkpoint='checkpoints/fishnet150_ckpt.tar'),
+    ),
+    neck=dict(in_channels=[320, 832, 1600, 2112]),
+)

@@ -3,6 +3,7 @@
 Importing the package registers everything in it: ``custom_imports = dict(imports=['fishnet_mmdet'],
 allow_failed_imports=False)`` in a config is enough.
 """
+
 from .environment import check_versions
 from .version import __version__
 

@@ -1,18 +1,22 @@
 """What the package needs of the stack around it."""
+
 import importlib
 import re
 
 from .errors import FishNetError
 
-HOW_TO_INSTALL_MMCV = ('compile it beside the torch that is installed: pip install "setuptools<81" wheel ninja, then '
-                       'pip install --no-build-isolation --no-cache-dir --force-reinstall --no-deps "mmcv==2.1.0" '
-                       '(about 9 minutes on 2 cores)')
+HOW_TO_INSTALL_MMCV = (
+    'compile it beside the torch that is installed: pip install "setuptools<81" wheel ninja, then '
+    'pip install --no-build-isolation --no-cache-dir --force-reinstall --no-deps "mmcv==2.1.0" '
+    '(about 9 minutes on 2 cores)'
+)
 #: Module: (lowest version, first version that is too new, how to install it).
 NEEDED = {
-    'torch': ((2, 0), (3, ), 'pip install torch'),
-    'mmengine': ((0, 10), (1, ), 'pip install mmengine==0.10.7'),
-    'mmcv': ((2, 0), (3, ), HOW_TO_INSTALL_MMCV),
-    'mmdet': ((3, 3), (4, ), 'pip install mmdet==3.3.0'),
+    # From 2.6 on, torch can read a training checkpoint without running code that it may hold.
+    'torch': ((2, 6), (3,), 'pip install "torch>=2.6"'),
+    'mmengine': ((0, 10), (1,), 'pip install mmengine==0.10.7'),
+    'mmcv': ((2, 0), (3,), HOW_TO_INSTALL_MMCV),
+    'mmdet': ((3, 3), (4,), 'pip install mmdet==3.3.0'),
 }
 
 
@@ -33,8 +37,10 @@ def check_versions() -> None:
             raise FishNetError(f'{name} does not work with what is installed: {error} For mmcv: {mend_of("mmcv")}') from error
         version = tuple(map(int, re.findall(r'\d+', module.__version__)[:3]))
         if not lowest <= version < too_new:
-            raise FishNetError(f'fishnet_mmdet needs {name} {dotted(lowest)} or newer, below {dotted(too_new)}; '
-                               f'{module.__version__} is installed: {mend}')
+            raise FishNetError(
+                f'fishnet_mmdet needs {name} {dotted(lowest)} or newer, below {dotted(too_new)}; '
+                f'{module.__version__} is installed: {mend}'
+            )
 
 
 def check_ops() -> None:
@@ -46,8 +52,10 @@ def check_ops() -> None:
     try:
         importlib.import_module('mmcv._ext')
     except ImportError as error:
-        raise FishNetError(f'mmcv is installed without its compiled ops, or they were compiled beside another torch ({error}): '
-                           f'{HOW_TO_INSTALL_MMCV}') from error
+        raise FishNetError(
+            f'mmcv is installed without its compiled ops, or they were compiled beside another torch ({error}): '
+            f'{HOW_TO_INSTALL_MMCV}'
+        ) from error
 
 
 def dotted(version: tuple) -> str:

@@ -2,6 +2,7 @@
 
 It shares nothing with the package: modules are kept in the released order and called one after another, in evaluation mode.
 """
+
 import zlib
 
 import numpy as np
@@ -18,7 +19,6 @@ UNITS = {
 
 
 class Unit(nn.Module):
-
     def __init__(self, c_in, c_out, dilation=1, summed=False):
         super().__init__()
         mid = c_out // 4
@@ -35,13 +35,12 @@ class Unit(nn.Module):
         out = self.conv3(self.bn3(out).relu())
         if hasattr(self, 'shortcut'):
             return out + self.shortcut(x)
-        return out + sum(x[:, j::self.k] for j in range(self.k))
+        return out + sum(x[:, j :: self.k] for j in range(self.k))
 
 
 def row(number, c_in, c_out, **kwargs):
     first = kwargs.pop('summed', False)
-    return nn.Sequential(Unit(c_in, c_out, summed=first, **kwargs),
-                         *[Unit(c_out, c_out, **kwargs) for _ in range(number - 1)])
+    return nn.Sequential(Unit(c_in, c_out, summed=first, **kwargs), *[Unit(c_out, c_out, **kwargs) for _ in range(number - 1)])
 
 
 class ReleasedFishNet(nn.Module):
@@ -57,19 +56,42 @@ class ReleasedFishNet(nn.Module):
             [row(n[0], 64, 128)],
             [row(n[1], 128, 256)],
             [row(n[2], 256, 512)],
-            [nn.Sequential(nn.BatchNorm2d(512), nn.ReLU(), nn.Conv2d(512, 256, 1, bias=False), nn.BatchNorm2d(256), nn.ReLU()),
-             nn.Conv2d(256, 1024, 1), row(n[3], 1024, 512),
-             nn.Sequential(nn.Sequential(nn.BatchNorm2d(1024), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Conv2d(1024, 32, 1),
-                                         nn.ReLU(), nn.Conv2d(32, 512, 1), nn.Sigmoid()))],
+            [
+                nn.Sequential(
+                    nn.BatchNorm2d(512), nn.ReLU(), nn.Conv2d(512, 256, 1, bias=False), nn.BatchNorm2d(256), nn.ReLU()
+                ),
+                nn.Conv2d(256, 1024, 1),
+                row(n[3], 1024, 512),
+                nn.Sequential(
+                    nn.Sequential(
+                        nn.BatchNorm2d(1024),
+                        nn.ReLU(),
+                        nn.AdaptiveAvgPool2d(1),
+                        nn.Conv2d(1024, 32, 1),
+                        nn.ReLU(),
+                        nn.Conv2d(32, 512, 1),
+                        nn.Sigmoid(),
+                    )
+                ),
+            ],
             [row(n[4], 512, 512, summed=True), row(t[0], 256, 256)],
             [row(n[5], 768, 384, dilation=2, summed=True), row(t[1], 128, 128)],
             [row(n[6], 512, 256, dilation=4, summed=True), row(t[2], 64, 64)],
             [row(n[7], 320, 320), row(t[3], 512, 512)],
             [row(n[8], 832, 832), row(t[4], 768, 768)],
-            [row(n[9], 1600, 1600), row(t[5], 512, 512), nn.Identity(),
-             nn.Sequential(nn.BatchNorm2d(2112), nn.ReLU(), nn.Conv2d(2112, 1056, 1, bias=False), nn.BatchNorm2d(1056),
-                           nn.ReLU()),
-             nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(1056, num_classes, 1))],
+            [
+                row(n[9], 1600, 1600),
+                row(t[5], 512, 512),
+                nn.Identity(),
+                nn.Sequential(
+                    nn.BatchNorm2d(2112),
+                    nn.ReLU(),
+                    nn.Conv2d(2112, 1056, 1, bias=False),
+                    nn.BatchNorm2d(1056),
+                    nn.ReLU(),
+                ),
+                nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(1056, num_classes, 1)),
+            ],
         ]
         self.fish = nn.Module()
         self.fish.fish = nn.ModuleList(nn.ModuleList(stage) for stage in stages)
@@ -84,8 +106,7 @@ class ReleasedFishNet(nn.Module):
         attention = s[3][3](squeezed)
         f[4] = s[3][2](squeezed) * attention + attention
         for i, skip in ((5, 2), (6, 1), (7, 0)):
-            f[i] = torch.cat([s[i - 1][0](f[i - 1]).repeat_interleave(2, 2).repeat_interleave(2, 3),
-                              s[i - 1][1](f[skip])], 1)
+            f[i] = torch.cat([s[i - 1][0](f[i - 1]).repeat_interleave(2, 2).repeat_interleave(2, 3), s[i - 1][1](f[skip])], 1)
         for i, skip in ((8, 6), (9, 5), (10, 4)):
             refined[i - 1] = s[i - 1][0](f[i - 1])
             f[i] = torch.cat([F.max_pool2d(refined[i - 1], 2), s[i - 1][1](f[skip])], 1)
@@ -124,6 +145,11 @@ def released_weights(depth):
 
 def save_released(state_dict, file, legacy=True):
     """Writes a file as the released ones are: a dict with optimizer state and so on, keys behind ``module.``."""
-    checkpoint = dict(epoch=100, arch='fishnet', best_prec1=torch.tensor(78.0), optimizer=dict(state={}, param_groups=[]),
-                      state_dict={f'module.{name}': tensor for name, tensor in state_dict.items()})
+    checkpoint = dict(
+        epoch=100,
+        arch='fishnet',
+        best_prec1=torch.tensor(78.0),
+        optimizer=dict(state={}, param_groups=[]),
+        state_dict={f'module.{name}': tensor for name, tensor in state_dict.items()},
+    )
     torch.save(checkpoint, file, _use_new_zipfile_serialization=not legacy)

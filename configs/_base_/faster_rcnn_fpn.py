@@ -8,8 +8,7 @@ _base_ = [
 
 model = dict(
     rpn_head=_base_.detectron_rpn_head,
-    roi_head=dict(
-        bbox_roi_extractor=_base_.detectron_roi_extractor,
-        bbox_head=_base_.detectron_bbox_head),
-    train_cfg=_base_.detectron_train_cfg)
+    roi_head=dict(bbox_roi_extractor=_base_.detectron_roi_extractor, bbox_head=_base_.detectron_bbox_head),
+    train_cfg=_base_.detectron_train_cfg,
+)
 train_dataloader = dict(batch_size=_base_.batch_size_per_gpu)

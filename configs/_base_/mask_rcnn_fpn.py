@@ -11,6 +11,8 @@ model = dict(
     roi_head=dict(
         bbox_roi_extractor=_base_.detectron_roi_extractor,
         bbox_head=_base_.detectron_bbox_head,
-        mask_roi_extractor=_base_.detectron_roi_extractor),
-    train_cfg=_base_.detectron_train_cfg)
+        mask_roi_extractor=_base_.detectron_roi_extractor,
+    ),
+    train_cfg=_base_.detectron_train_cfg,
+)
 train_dataloader = dict(batch_size=_base_.batch_size_per_gpu)

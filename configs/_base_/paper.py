@@ -6,7 +6,8 @@
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='SGD', lr=0.02, momentum=0.9, weight_decay=0.0001),
-    clip_grad=dict(max_norm=5.0, norm_type=2))
+    clip_grad=dict(max_norm=5.0, norm_type=2),
+)
 custom_hooks = [
     dict(type='StopGradClipHook', after_epochs=2),
     # "the batch-normalization layers in our network are all fixed": they need pretrained statistics

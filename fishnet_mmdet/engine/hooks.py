@@ -1,9 +1,11 @@
 """Hooks of the Runner."""
+
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
+from ..checkpoints import FROM_SCRATCH
 from ..errors import FishNetError
 from ..models import FishNet
 
@@ -29,8 +31,10 @@ class StopGradClipHook(Hook):
             FishNetError: If ``optim_wrapper`` has no ``clip_grad``.
         """
         if not getattr(runner.optim_wrapper, 'clip_grad_kwargs', None):
-            raise FishNetError('StopGradClipHook needs a clipping to stop: set optim_wrapper.clip_grad=dict(max_norm=...), or '
-                               'take the hook out of custom_hooks')
+            raise FishNetError(
+                'StopGradClipHook needs a clipping to stop: set optim_wrapper.clip_grad=dict(max_norm=...), or '
+                'take the hook out of custom_hooks'
+            )
 
     def before_train_epoch(self, runner: Runner) -> None:
         """Takes the clipping away once its epochs are over."""
@@ -53,7 +57,6 @@ class CheckFixedNormHook(Hook):
         for name, module in model.named_modules():
             if isinstance(module, FishNet) and module.has_untrained_fixed_norm():
                 raise FishNetError(
-                    f'{name} is a FishNet with fixed BN and no pretrained weights, which diverges to NaN within a few steps. '
-                    "Give pretrained weights: init_cfg=dict(type='FishNetPretrained', checkpoint=FILE) (README, \"Train on "
-                    'COCO\"); or train from scratch: --cfg-options model.backbone.norm_cfg.requires_grad=True '
-                    'model.backbone.norm_eval=False model.backbone.frozen_stages=-1 model.backbone.init_cfg=None')
+                    f'{name} is a FishNet with fixed BN and no pretrained weights, which diverges to NaN within a few steps: '
+                    f"give it pretrained weights, init_cfg=dict(type='FishNetPretrained', checkpoint=FILE), or {FROM_SCRATCH}"
+                )

@@ -1,4 +1,5 @@
 """The network."""
+
 from .fish import FISHES, Fish
 from .fishnet import Features, FishNet
 from .score import Score

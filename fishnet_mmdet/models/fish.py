@@ -1,6 +1,7 @@
 """The variants of FishNet as data: which stages a fish has, how wide and how deep they are."""
+
 from dataclasses import dataclass, fields
-from typing import Mapping, Sequence, Tuple, Union
+from typing import Iterator, Mapping, NamedTuple, Sequence, Tuple, Union
 
 from ..errors import FishNetError
 
@@ -10,14 +11,26 @@ EXPANSION = 4
 SQUEEZE = 16
 
 
+class Stage(NamedTuple):
+    """What one stage is made of: R, and, where something is concatenated, T of the skip connection."""
+
+    number: int
+    in_channels: int
+    out_channels: int
+    units: int
+    dilation: int = 1
+    skip_channels: int = 0
+    transfers: int = 0
+
+
 @dataclass(frozen=True)
 class Fish:
-    """What a fish is made of, stage by stage in the order of computation (Figure 2 of the paper).
+    """What a fish is made of, part by part in the order of computation (Figure 2 of the paper).
 
     The tail has stages 1 ... N, the body N ... 1, the head 1 ... N; ``*_units`` counts the residual units that refine
     (R), ``*_transfers`` those on the horizontal connection (T). ``*_channels`` are the channels that R puts out, before
-    concatenation. A stage of the body sums adjacent channels (Eq. 8), so what comes in must be a multiple of what goes out;
-    a stage of the head keeps every channel (Eq. 9).
+    concatenation. A stage of the body sums adjacent channels (Eq. 8), so what comes in must be a multiple of what goes
+    out; a stage of the head keeps every channel (Eq. 9).
 
     Args:
         tail_units (Sequence[int]): R of the tail's stages, N numbers; N is the number of stages of each part.
@@ -30,13 +43,15 @@ class Fish:
         tail_channels (Sequence[int]): Channels of F1 ... FN.
         bridge_channels (int): Channels that leave the bridge.
         body_channels (Sequence[int]): Channels of the body's R.
-        head_channels (Sequence[int]): Channels of the head's R: what arrives by concatenation, written out to be checked.
+        head_channels (Sequence[int]): Channels of the head's R: those that arrive by concatenation, written out to be
+            checked.
         body_dilations (Sequence[int]): Dilation of the 3x3 convolutions in the body's R.
         head_dilations (Sequence[int]): Dilation of the 3x3 convolutions in the head's R.
 
     Raises:
         FishNetError: If the numbers do not make a fish; the message says which stage and what would fit.
     """
+
     tail_units: Sequence[int]
     bridge_units: int
     body_units: Sequence[int]
@@ -61,8 +76,10 @@ class Fish:
             if isinstance(value, str) or not isinstance(value, Sequence) or not all(map(_is_count, value)):
                 raise FishNetError(f'{field.name} of a fish must be positive integers, one for each stage, not {value!r}')
             if len(value) != self.num_stages or not value:
-                raise FishNetError(f'tail, body and head of a fish have the same number of stages: tail_units has '
-                                   f'{len(self.tail_units)}, but {field.name} has {len(value)}: {value!r}')
+                raise FishNetError(
+                    f'tail, body and head of a fish have the same number of stages: tail_units has '
+                    f'{len(self.tail_units)}, but {field.name} has {len(value)}: {value!r}'
+                )
             object.__setattr__(self, field.name, tuple(value))
         self._check_channels()
 
@@ -74,8 +91,14 @@ class Fish:
     @property
     def depth(self) -> int:
         """int: Layers as the released models are named for: 3 for each unit, 12 for stem, bridge and score."""
-        units = (self.tail_units, (self.bridge_units, ), self.body_units, self.head_units, self.body_transfers,
-                 self.head_transfers)
+        units = (
+            self.tail_units,
+            (self.bridge_units,),
+            self.body_units,
+            self.head_units,
+            self.body_transfers,
+            self.head_transfers,
+        )
         return 3 * sum(map(sum, units)) + 12
 
     @property
@@ -105,25 +128,68 @@ class Fish:
         """tuple[int]: Strides of the output levels with respect to the input image."""
         return tuple(4 * 2**level for level in range(self.num_stages + 1))
 
+    def tail_stages(self) -> Iterator[Stage]:
+        """The stages of the tail, shallow to deep."""
+        numbers = range(1, self.num_stages + 1)
+        return map(Stage, numbers, self.tail_features, self.tail_channels, self.tail_units)
+
+    def body_stages(self) -> Iterator[Stage]:
+        """The stages of the body, deep to shallow."""
+        return map(
+            Stage,
+            range(self.num_stages, 0, -1),
+            self.body_features,
+            self.body_channels,
+            self.body_units,
+            self.body_dilations,
+            reversed(self.tail_features[:-1]),
+            self.body_transfers,
+        )
+
+    def head_stages(self) -> Iterator[Stage]:
+        """The stages of the head, shallow to deep."""
+        return map(
+            Stage,
+            range(1, self.num_stages + 1),
+            self.head_features,
+            self.head_channels,
+            self.head_units,
+            self.head_dilations,
+            reversed(self.body_features[:-1]),
+            self.head_transfers,
+        )
+
     def _check_channels(self) -> None:
-        widths = dict(stem_channels=(self.stem_channels, ), tail_channels=self.tail_channels,
-                      bridge_channels=(self.bridge_channels, ), body_channels=self.body_channels)
+        widths = dict(
+            stem_channels=(self.stem_channels,),
+            tail_channels=self.tail_channels,
+            bridge_channels=(self.bridge_channels,),
+            body_channels=self.body_channels,
+        )
         for name, channels in widths.items():
             for width in channels:
                 if width % EXPANSION:
-                    raise FishNetError(f'{name} of a fish must be multiples of {EXPANSION} (a residual unit is a '
-                                       f'bottleneck of a {EXPANSION}th of its width), not {width}')
+                    raise FishNetError(
+                        f'{name} of a fish must be multiples of {EXPANSION} (a residual unit is a bottleneck of a '
+                        f'{EXPANSION}th of its width), not {width}'
+                    )
         if self.bridge_channels % SQUEEZE:
-            raise FishNetError(f'bridge_channels of a fish must be a multiple of {SQUEEZE} (its attention squeezes to a '
-                               f'{SQUEEZE}th), not {self.bridge_channels}')
-        for arriving, refined, stage in zip(self.body_features, self.body_channels, range(self.num_stages, 0, -1)):
-            if arriving % refined:
-                raise FishNetError(f'body stage {stage} of a fish cannot sum {arriving} channels to {refined} (Eq. 8): '
-                                   f'its body_channels must divide {arriving}')
-        for arriving, refined, stage in zip(self.head_features, self.head_channels, range(1, self.num_stages + 1)):
-            if arriving != refined:
-                raise FishNetError(f'head stage {stage} of a fish gets {arriving} channels by concatenation and keeps them '
-                                   f'(Eq. 9): its head_channels must be {arriving}, not {refined}')
+            raise FishNetError(
+                f'bridge_channels of a fish must be a multiple of {SQUEEZE} (its attention squeezes to a {SQUEEZE}th), '
+                f'not {self.bridge_channels}'
+            )
+        for stage in self.body_stages():
+            if stage.in_channels % stage.out_channels:
+                raise FishNetError(
+                    f'body stage {stage.number} of a fish cannot sum {stage.in_channels} channels to '
+                    f'{stage.out_channels} (Eq. 8): its body_channels must divide {stage.in_channels}'
+                )
+        for stage in self.head_stages():
+            if stage.in_channels != stage.out_channels:
+                raise FishNetError(
+                    f'head stage {stage.number} of a fish gets {stage.in_channels} channels by concatenation and keeps '
+                    f'them (Eq. 9): its head_channels must be {stage.in_channels}, not {stage.out_channels}'
+                )
 
 
 def _is_count(value) -> bool:
@@ -132,12 +198,30 @@ def _is_count(value) -> bool:
 
 #: The released models, by depth.
 FISHES = {
-    99: Fish(tail_units=(2, 2, 6), bridge_units=2, body_units=(1, 1, 1), head_units=(1, 2, 2),
-             body_transfers=(1, 1, 1), head_transfers=(1, 1, 4)),
-    150: Fish(tail_units=(2, 4, 8), bridge_units=4, body_units=(2, 2, 2), head_units=(2, 2, 4),
-              body_transfers=(2, 2, 2), head_transfers=(2, 2, 4)),
-    201: Fish(tail_units=(3, 4, 12), bridge_units=4, body_units=(2, 2, 2), head_units=(2, 3, 10),
-              body_transfers=(2, 2, 2), head_transfers=(2, 2, 9)),
+    99: Fish(
+        tail_units=(2, 2, 6),
+        bridge_units=2,
+        body_units=(1, 1, 1),
+        head_units=(1, 2, 2),
+        body_transfers=(1, 1, 1),
+        head_transfers=(1, 1, 4),
+    ),
+    150: Fish(
+        tail_units=(2, 4, 8),
+        bridge_units=4,
+        body_units=(2, 2, 2),
+        head_units=(2, 2, 4),
+        body_transfers=(2, 2, 2),
+        head_transfers=(2, 2, 4),
+    ),
+    201: Fish(
+        tail_units=(3, 4, 12),
+        bridge_units=4,
+        body_units=(2, 2, 2),
+        head_units=(2, 3, 10),
+        body_transfers=(2, 2, 2),
+        head_transfers=(2, 2, 9),
+    ),
 }
 
 
@@ -163,6 +247,8 @@ def get_fish(depth: Union[int, Fish, Mapping]) -> Fish:
             raise FishNetError(f'a fish needs {", ".join(missing)} too')
         return Fish(**depth)
     if isinstance(depth, bool) or depth not in FISHES:
-        raise FishNetError(f'FishNet has no depth {depth!r}: choose one of {", ".join(map(str, FISHES))}, or give a fish '
-                           'of your own as a dict of the arguments of fishnet_mmdet.models.Fish')
+        raise FishNetError(
+            f'FishNet has no depth {depth!r}: choose one of {", ".join(map(str, FISHES))}, or give a fish '
+            'of your own as a dict of the arguments of fishnet_mmdet.models.Fish'
+        )
     return FISHES[depth]

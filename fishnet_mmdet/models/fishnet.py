@@ -1,4 +1,6 @@
 """FishNet: tail, body and head (Figure 2 of the paper)."""
+
+import logging
 from functools import partial
 from typing import Callable, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
@@ -12,15 +14,17 @@ from mmengine.model import BaseModule
 from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from ..checkpoints import FROM_SCRATCH
 from ..errors import FishNetError
-from .fish import SQUEEZE, Fish, get_fish
-from .units import Norm, ResidualUnit, residual_units, transfer_units
+from .fish import SQUEEZE, Fish, Stage, get_fish
+from .units import Norm, ResidualUnit, refine_units, transfer_units
 
 HEAD_OUTPUTS = ('refined', 'concat')
 
 
 class Features(NamedTuple):
     """All features of the fish, F0 ... F10 for three stages; the parts share the feature where they meet."""
+
     tail: List[Tensor]
     """F0 ... F3, at strides 4 ... 32."""
     body: List[Tensor]
@@ -87,7 +91,7 @@ class Bridge(nn.Module):
         self.conv1 = nn.Conv2d(in_channels, in_channels // 2, 1, bias=False)
         self.norm2 = norm(in_channels // 2)
         self.conv2 = nn.Conv2d(in_channels // 2, 2 * in_channels, 1)
-        self.refine = residual_units(num_units, 2 * in_channels, out_channels, unit)
+        self.refine = refine_units(Stage(0, 2 * in_channels, out_channels, units=num_units), unit)
         self.attention = Attention(2 * in_channels, out_channels, norm)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -144,7 +148,8 @@ class FishNet(BaseModule):
             the tail too.
         norm_cfg (Mapping): Normalisation layer. The default with ``norm_eval`` is the paper's fixed BN for detection (section
             4.4), which needs pretrained weights: on random ones the activations grow until the loss is NaN. For training
-            from scratch: ``norm_cfg=dict(type='BN'), norm_eval=False, frozen_stages=-1`` (also 'SyncBN', 'GN').
+            from scratch: ``norm_cfg=dict(type='BN'), norm_eval=False, frozen_stages=-1`` (also 'SyncBN', 'GN'), and a
+            normalised neck, since the features come without a last normalisation.
         norm_eval (bool): Whether BN keeps its running statistics in training.
         with_cp (bool): Whether to keep only the inputs of the residual units for the backward pass, and compute the rest
             again: less memory, more time.
@@ -176,19 +181,21 @@ class FishNet(BaseModule):
         (1, 2112, 2, 3)
     """
 
-    def __init__(self,
-                 depth: Union[int, Mapping, Fish] = 150,
-                 out_indices: Sequence[int] = (0, 1, 2, 3),
-                 head_output: str = 'refined',
-                 frozen_stages: int = 0,
-                 norm_cfg: Mapping = dict(type='BN', requires_grad=False),
-                 norm_eval: bool = True,
-                 with_cp: bool = False,
-                 init_cfg: Union[dict, List[dict], None] = None) -> None:
+    def __init__(
+        self,
+        depth: Union[int, Mapping, Fish] = 150,
+        out_indices: Sequence[int] = (0, 1, 2, 3),
+        head_output: str = 'refined',
+        frozen_stages: int = 0,
+        norm_cfg: Mapping = dict(type='BN', requires_grad=False),
+        norm_eval: bool = True,
+        with_cp: bool = False,
+        init_cfg: Union[dict, List[dict], None] = None,
+    ) -> None:
         if init_cfg is None:
             init_cfg = [
                 dict(type='Kaiming', layer='Conv2d', mode='fan_out', nonlinearity='relu'),
-                dict(type='Constant', layer=['_BatchNorm', 'GroupNorm'], val=1, bias=0)
+                dict(type='Constant', layer=['_BatchNorm', 'GroupNorm'], val=1, bias=0),
             ]
         super().__init__(init_cfg)
         self.fish = fish = get_fish(depth)
@@ -197,8 +204,10 @@ class FishNet(BaseModule):
             raise FishNetError(f'head_output must be one of {", ".join(map(repr, HEAD_OUTPUTS))}, not {head_output!r}')
         self.head_output = head_output
         if isinstance(frozen_stages, bool) or frozen_stages not in range(-1, fish.num_stages + 1):
-            raise FishNetError('frozen_stages must be -1 (nothing), 0 (the stem) or 1 to '
-                               f'{fish.num_stages} (stages of the tail too), not {frozen_stages!r}')
+            raise FishNetError(
+                'frozen_stages must be -1 (nothing), 0 (the stem) or 1 to '
+                f'{fish.num_stages} (stages of the tail too), not {frozen_stages!r}'
+            )
         self.frozen_stages = frozen_stages
         if not isinstance(norm_cfg, Mapping) or 'type' not in norm_cfg:
             raise FishNetError(f"norm_cfg must be a dict like dict(type='BN', requires_grad=False), not {norm_cfg!r}")
@@ -207,32 +216,26 @@ class FishNet(BaseModule):
 
         norm = partial(_build_norm, self.norm_cfg)
         unit = partial(ResidualUnit, norm=norm, with_cp=with_cp)
-        stages = range(1, fish.num_stages + 1)
-        self.stem = Stem(fish.stem_channels, norm)
-        self.tail = nn.ModuleDict({
-            f'stage{stage}': residual_units(num_units, c_in, c_out, unit)
-            for stage, num_units, c_in, c_out in zip(stages, fish.tail_units, fish.tail_features, fish.tail_channels)
-        })
-        self.bridge = Bridge(fish.tail_channels[-1], fish.bridge_channels, fish.bridge_units, unit, norm)
-        self.body = nn.ModuleDict({
-            f'stage{stage}': BodyStage(
-                residual_units(num_units, c_in, c_out, partial(unit, dilation=dilation), reduce=True),
-                transfer_units(num_transfers, skip, unit))
-            for stage, num_units, c_in, c_out, dilation, num_transfers, skip in zip(
-                reversed(stages), fish.body_units, fish.body_features, fish.body_channels, fish.body_dilations,
-                fish.body_transfers, reversed(fish.tail_features[:-1]))
-        })
         # Parameters that no output depends on would stop distributed training: the head ends where the last output is.
         last = self.out_indices[-1]
-        num_refined = min(last + (head_output == 'refined'), fish.num_stages)
-        self.head = nn.ModuleDict({
-            f'stage{stage}': HeadStage(
-                residual_units(num_units, channels, channels, partial(unit, dilation=dilation)),
-                transfer_units(num_transfers, skip, unit) if stage <= last else None)
-            for stage, num_units, channels, dilation, num_transfers, skip in zip(
-                stages[:num_refined], fish.head_units, fish.head_channels, fish.head_dilations, fish.head_transfers,
-                reversed(fish.body_features[:-1]))
-        })
+        num_refined = last + 1 if head_output == 'refined' else last
+
+        self.stem = Stem(fish.stem_channels, norm)
+        self.tail = nn.ModuleDict({f'stage{s.number}': refine_units(s, unit) for s in fish.tail_stages()})
+        self.bridge = Bridge(fish.tail_channels[-1], fish.bridge_channels, fish.bridge_units, unit, norm)
+        self.body = nn.ModuleDict(
+            {
+                f'stage{s.number}': BodyStage(refine_units(s, unit, reduce=True), transfer_units(s, unit))
+                for s in fish.body_stages()
+            }
+        )
+        self.head = nn.ModuleDict(
+            {
+                f'stage{s.number}': HeadStage(refine_units(s, unit), transfer_units(s, unit) if s.number <= last else None)
+                for s in fish.head_stages()
+                if s.number <= num_refined
+            }
+        )
         self._freeze()
 
     @property
@@ -282,7 +285,7 @@ class FishNet(BaseModule):
         features = self.features(image)
         levels = features.head
         if self.head_output == 'refined':
-            levels = features.refined + features.head[len(features.refined):]
+            levels = features.refined + features.head[len(features.refined) :]
         return tuple(levels[i] for i in self.out_indices)
 
     def train(self, mode: bool = True) -> 'FishNet':
@@ -301,19 +304,26 @@ class FishNet(BaseModule):
         if self.has_untrained_fixed_norm():
             print_log(
                 'FishNet has fixed BN (norm_eval=True, requires_grad=False) on random weights: unless a checkpoint is loaded '
-                'next, training will diverge to NaN within a few steps. Give pretrained weights, '
-                "init_cfg=dict(type='FishNetPretrained', checkpoint=FILE), or train from scratch with norm_cfg=dict(type='BN'), "
-                'norm_eval=False, frozen_stages=-1.', logger='current', level=30)
+                'next, training will diverge to NaN within a few steps. Give it pretrained weights, '
+                f"init_cfg=dict(type='FishNetPretrained', checkpoint=FILE), or {FROM_SCRATCH}.",
+                logger='current',
+                level=logging.WARNING,
+            )
 
     def has_untrained_fixed_norm(self) -> bool:
         """Whether BN is fixed at the identity: its statistics are those of a network that was never trained."""
         norms = [module for module in self.modules() if isinstance(module, _BatchNorm)]
-        return bool(norms) and self.norm_eval and all(
-            not norm.weight.requires_grad and bool((norm.running_mean == 0).all()) and bool((norm.running_var == 1).all())
-            for norm in norms)
+        return (
+            bool(norms)
+            and self.norm_eval
+            and all(
+                not norm.weight.requires_grad and bool((norm.running_mean == 0).all()) and bool((norm.running_var == 1).all())
+                for norm in norms
+            )
+        )
 
     def _freeze(self) -> None:
-        frozen = [self.stem, *self.tail.values()][:self.frozen_stages + 1]
+        frozen = [self.stem, *self.tail.values()][: self.frozen_stages + 1]
         for part in frozen:
             part.eval()
             part.requires_grad_(False)
@@ -322,15 +332,22 @@ class FishNet(BaseModule):
 def _build_norm(norm_cfg: dict, channels: int) -> nn.Module:
     groups = norm_cfg.get('num_groups')
     if groups and channels % groups:
-        raise FishNetError(f'norm_cfg {norm_cfg} does not fit: FishNet normalises {channels} channels at one place, which '
-                           f'{groups} groups do not divide; 16, 8, 4, 2 and 1 fit the released depths')
+        raise FishNetError(
+            f'norm_cfg {norm_cfg} does not fit: FishNet normalises {channels} channels at one place, which '
+            f'{groups} groups do not divide; 16, 8, 4, 2 and 1 fit the released depths'
+        )
     return build_norm_layer(norm_cfg, channels)[1]
 
 
 def _check_out_indices(out_indices: Sequence[int], fish: Fish) -> Tuple[int, ...]:
     allowed = range(fish.num_stages + 1)
-    if isinstance(out_indices, int) or not out_indices or any(i not in allowed for i in out_indices) \
-            or list(out_indices) != sorted(set(out_indices)):
-        raise FishNetError(f'out_indices must be some of {", ".join(map(str, allowed))} in ascending order, '
-                           f'not {out_indices!r}')
+    if (
+        isinstance(out_indices, int)
+        or not out_indices
+        or any(i not in allowed for i in out_indices)
+        or list(out_indices) != sorted(set(out_indices))
+    ):
+        raise FishNetError(
+            f'out_indices must be some of {", ".join(map(str, allowed))} in ascending order, not {out_indices!r}'
+        )
     return tuple(out_indices)

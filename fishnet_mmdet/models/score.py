@@ -1,4 +1,5 @@
 """The classifier's last layers."""
+
 import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor

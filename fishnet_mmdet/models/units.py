@@ -1,4 +1,6 @@
 """The building blocks of the fish: the residual unit and what is made of it."""
+
+from functools import partial
 from typing import Callable
 
 import torch.nn as nn
@@ -6,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from .fish import EXPANSION
+from .fish import EXPANSION, Stage
 
 #: Makes the normalisation layer for so many channels.
 Norm = Callable[[int], nn.Module]
@@ -41,6 +43,7 @@ class ChannelReduction(nn.Module):
         return x.unflatten(1, (-1, self.k)).sum(2)
 
     def extra_repr(self) -> str:
+        """Shows k."""
         return f'k={self.k}'
 
 
@@ -56,8 +59,15 @@ class ResidualUnit(nn.Module):
         with_cp (bool): Whether to keep only the unit's input for the backward pass and compute the rest again.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, norm: Norm, dilation: int = 1, reduce: bool = False,
-                 with_cp: bool = False) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        norm: Norm,
+        dilation: int = 1,
+        reduce: bool = False,
+        with_cp: bool = False,
+    ) -> None:
         super().__init__()
         width = out_channels // EXPANSION
         self.norm1 = norm(in_channels)
@@ -87,19 +97,19 @@ class ResidualUnit(nn.Module):
         return self.shortcut(x) + message
 
 
-def residual_units(num_units: int, in_channels: int, out_channels: int, unit: Callable[..., ResidualUnit],
-                   **first) -> nn.Sequential:
-    """R: ``num_units`` residual units in a row, the first of which changes the number of channels.
+def refine_units(stage: Stage, unit: Callable[..., ResidualUnit], reduce: bool = False) -> nn.Sequential:
+    """R: the residual units of a stage in a row, of which the first changes the number of channels.
 
     Args:
+        stage (Stage): The stage.
         unit (Callable): Makes a :class:`ResidualUnit` from its channels.
-        **first: Further arguments of the first unit alone.
+        reduce (bool): Whether channels are reduced by summing them (Eq. 8).
     """
-    units = [unit(in_channels, out_channels, **first)]
-    units += [unit(out_channels, out_channels) for _ in range(num_units - 1)]
-    return nn.Sequential(*units)
+    unit = partial(unit, dilation=stage.dilation)
+    first = unit(stage.in_channels, stage.out_channels, reduce=reduce)
+    return nn.Sequential(first, *(unit(stage.out_channels, stage.out_channels) for _ in range(stage.units - 1)))
 
 
-def transfer_units(num_units: int, channels: int, unit: Callable[..., ResidualUnit]) -> nn.Sequential:
-    """T: ``num_units`` residual units that carry a feature across, its number of channels kept."""
-    return residual_units(num_units, channels, channels, unit)
+def transfer_units(stage: Stage, unit: Callable[..., ResidualUnit]) -> nn.Sequential:
+    """T: the residual units that carry the feature of another part across to a stage, its channels kept."""
+    return nn.Sequential(*(unit(stage.skip_channels, stage.skip_channels) for _ in range(stage.transfers)))

@@ -1,15 +1,16 @@
 """FishNet against the released models: golden outputs for 99, a plain implementation for all depths."""
+
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from released import ReleasedFishNet, fill_by_rule, released_weights, save_released
 
 from fishnet_mmdet import FishNet
 from fishnet_mmdet.checkpoints.released import rename_released
 from fishnet_mmdet.models import Score
-from released import ReleasedFishNet, fill_by_rule, released_weights, save_released
 
 DATA = Path(__file__).parents[1] / 'data'
 TOLERANCE = 1e-6
@@ -26,7 +27,7 @@ def load(file, depth):
     net.init_weights()
     score = Score(net.out_channels[-1])
     weights = rename_released(torch.load(file, weights_only=True)['state_dict'])
-    score.load_state_dict({name[len('score.'):]: tensor for name, tensor in weights.items() if name.startswith('score.')})
+    score.load_state_dict({name[len('score.') :]: tensor for name, tensor in weights.items() if name.startswith('score.')})
     return net.double().eval(), score.double().eval()
 
 
@@ -43,7 +44,7 @@ def test_golden_outputs_of_the_released_99(tmp_path):
     assert len(named) == 11 + 3
     for name, x in named.items():
         assert tuple(x.shape) == tuple(golden[f'{name}_shape']), name
-        assert_near(x[:, ::max(1, x.shape[1] // 16)].numpy(), golden[name])
+        assert_near(x[:, :: max(1, x.shape[1] // 16)].numpy(), golden[name])
     assert_near(score(features.head[-1]).numpy(), golden['logits'])
 
 

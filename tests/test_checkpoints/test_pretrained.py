@@ -1,0 +1,259 @@
+"""Loading weights as a config asks for it: init_cfg=dict(type='FishNetPretrained', checkpoint=FILE)."""
+
+import pytest
+import torch
+from mmdet.registry import MODELS
+from mmengine.config import ConfigDict
+from mmengine.model import BaseModule
+from released import ReleasedFishNet, fill_by_rule, released_weights, save_released
+
+from fishnet_mmdet import FishNet
+from fishnet_mmdet.checkpoints import FishNetPretrained, check_pretrained
+from fishnet_mmdet.checkpoints.released import rename_released
+from fishnet_mmdet.errors import FishNetError
+
+
+@pytest.fixture(scope='module')
+def released_99():
+    return released_weights(99)
+
+
+@pytest.fixture(scope='module')
+def renamed_99(released_99):
+    return rename_released(released_99)
+
+
+def init_cfg(file):
+    return dict(type='FishNetPretrained', checkpoint=str(file))
+
+
+def save(content, file):
+    torch.save(content, file)
+    return file
+
+
+def without_counts(state_dict):
+    return {name: tensor for name, tensor in state_dict.items() if not name.endswith('num_batches_tracked')}
+
+
+def assert_equal(ours, theirs):
+    assert len(ours) > 0
+    for name, tensor in ours.items():
+        assert tensor.dtype == theirs[name].dtype and torch.equal(tensor, theirs[name]), name
+
+
+def message_of_refusal(net, file, snapshot):
+    """What loading a file into a network says, which leaves the network as it was; without the file's name."""
+    before = snapshot(net)
+    with pytest.raises(FishNetError) as error:
+        FishNetPretrained(str(file))(net)
+    assert_equal(net.state_dict(), before)
+    message = str(error.value)
+    assert str(file) in message
+    assert '\n' not in message
+    return message.replace(str(file), '')
+
+
+@pytest.mark.parametrize('legacy', [True, False], ids=['legacy', 'zip'])
+@pytest.mark.parametrize('module', [True, False], ids=['module.', ''])
+@pytest.mark.parametrize('counts', [True, False], ids=['counts', 'no counts'])
+def test_released_file_sets_every_tensor(legacy, module, counts, released_99, renamed_99, tmp_path):
+    file = tmp_path / 'fishnet99_ckpt.tar'
+    weights = released_99 if counts else without_counts(released_99)
+    if module:
+        save_released(weights, file, legacy=legacy)
+    else:
+        torch.save(dict(state_dict=weights), file, _use_new_zipfile_serialization=not legacy)
+    net = MODELS.build(ConfigDict(type='FishNet', depth=99, init_cfg=init_cfg(file)))
+    net.init_weights()
+    assert_equal(net.state_dict(), renamed_99)
+    assert not net.has_untrained_fixed_norm()
+
+
+def test_released_file_sets_a_shortened_head(renamed_99, released_99, tmp_path, mmengine_log):
+    save_released(released_99, tmp_path / 'fishnet99_ckpt.tar')
+    net = FishNet(99, out_indices=(0, 1), init_cfg=init_cfg(tmp_path / 'fishnet99_ckpt.tar'))
+    net.init_weights()
+    assert_equal(net.state_dict(), renamed_99)
+    loaded = [record.getMessage() for record in mmengine_log.records if 'loaded' in record.getMessage()]
+    assert len(loaded) == 1
+    for word in (len(net.state_dict()), len(renamed_99) - len(net.state_dict()), tmp_path / 'fishnet99_ckpt.tar'):
+        assert str(word) in loaded[0]
+
+
+@pytest.mark.parametrize(
+    'wrap', [dict, lambda weights: dict(meta=dict(epoch=1), state_dict=weights)], ids=['weights', 'checkpoint']
+)
+@pytest.mark.parametrize('num_stages', [2, 3, 4])
+def test_our_own_file_sets_every_tensor(num_stages, wrap, small_net, small_fish, tmp_path):
+    weights = small_net(num_stages).state_dict()
+    file = save(wrap(weights), tmp_path / 'own.pth')
+    net = FishNet(small_fish(num_stages), out_indices=(0, num_stages), init_cfg=init_cfg(file))
+    net.init_weights()
+    assert_equal(net.state_dict(), weights)
+
+
+def test_weights_of_half_precision_are_widened(small_net, small_fish, tmp_path):
+    halves = {name: tensor.half() for name, tensor in small_net().state_dict().items()}
+    net = FishNet(small_fish(), init_cfg=init_cfg(save(halves, tmp_path / 'half.pth')))
+    net.init_weights()
+    for name, tensor in net.state_dict().items():
+        if not name.endswith('num_batches_tracked'):
+            assert tensor.dtype == torch.float32 and torch.equal(tensor, halves[name].float()), name
+
+
+def test_group_norm_has_files_of_its_own(small_net, tmp_path, snapshot):
+    norm_cfg = dict(type='GN', num_groups=2)
+    weights = small_net(norm_cfg=norm_cfg).state_dict()
+    net = small_net(norm_cfg=norm_cfg)
+    torch.nn.init.zeros_(net.stem.conv1.weight)
+    FishNetPretrained(str(save(weights, tmp_path / 'gn.pth')))(net)
+    assert_equal(net.state_dict(), weights)
+    message = message_of_refusal(small_net(), tmp_path / 'gn.pth', snapshot)
+    assert 'stem.norm1.running_mean' in message
+
+
+@pytest.mark.parametrize('name', ['stem.conv1.weight', 'bridge.conv2.bias', 'head.stage3.transfer.0.norm3.running_var'])
+def test_a_missing_tensor_is_named(name, small_net, tmp_path, snapshot):
+    weights = small_net().state_dict()
+    number = len(weights)
+    del weights[name]
+    net = small_net()
+    torch.nn.init.zeros_(net.stem.norm3.bias)
+    message = message_of_refusal(net, save(weights, tmp_path / 'own.pth'), snapshot)
+    assert f'1 of its {number} tensors' in message
+    assert message.endswith(f': {name}')
+
+
+def test_the_first_of_many_missing_tensors_are_named(small_net, tmp_path, snapshot):
+    weights = {name: tensor for name, tensor in small_net().state_dict().items() if not name.startswith('stem.')}
+    message = message_of_refusal(small_net(), save(weights, tmp_path / 'own.pth'), snapshot)
+    assert '15 of its' in message  # three convolutions, and three BN without their counts
+    assert message.endswith(
+        'stem.conv1.weight, stem.norm1.weight, stem.norm1.bias, stem.norm1.running_mean, stem.norm1.running_var ...'
+    )
+
+
+@pytest.mark.parametrize(
+    'names',
+    [['bridge.conv1.weight'], ['stem.conv1.weight', 'tail.stage1.0.norm1.bias', 'head.stage1.refine.0.conv1.weight']],
+)
+def test_a_tensor_of_another_shape_is_named(names, small_net, tmp_path, snapshot):
+    net, weights = small_net(), small_net().state_dict()
+    torch.nn.init.zeros_(net.stem.conv2.weight)
+    for name in names:
+        weights[name] = weights[name].unsqueeze(0)
+    message = message_of_refusal(net, save(weights, tmp_path / 'own.pth'), snapshot)
+    for name in names:
+        shape = tuple(net.state_dict()[name].shape)
+        assert f'{name} is {(1, *shape)} and should be {shape}' in message
+
+
+def save_small(depth, file):
+    """A released file of a depth that takes little room: every tensor is one number, expanded."""
+    with torch.device('meta'):
+        shapes = {name: tensor.shape for name, tensor in ReleasedFishNet(depth).state_dict().items()}
+    save_released({name: torch.tensor(1.0).expand(shape) for name, shape in shapes.items()}, file, legacy=False)
+    return file
+
+
+@pytest.mark.parametrize(
+    'given, wanted',
+    [
+        (99, 150),
+        (99, 201),
+        (150, 201),
+        pytest.param(150, 99, marks=pytest.mark.xfail(reason='loaded without a word', strict=True)),
+        pytest.param(201, 99, marks=pytest.mark.xfail(reason='loaded without a word', strict=True)),
+        pytest.param(201, 150, marks=pytest.mark.xfail(reason='loaded without a word', strict=True)),
+    ],
+)
+def test_a_file_of_another_depth_is_refused(given, wanted, tmp_path, snapshot):
+    message = message_of_refusal(FishNet(wanted), save_small(given, tmp_path / 'released.tar'), snapshot)
+    assert 'tail.stage' in message
+
+
+def test_a_file_of_another_fish_is_refused(small_net, tmp_path, snapshot):
+    for given, wanted in ((2, 3), (3, 2), (4, 3)):
+        file = save(small_net(given).state_dict(), tmp_path / f'{given}.pth')
+        assert 'does not fit' in message_of_refusal(small_net(wanted), file, snapshot)
+
+
+@pytest.mark.parametrize(
+    'checkpoint',
+    [
+        {},
+        {'state_dict': {}},
+        {'backbone.stem.conv1.weight': torch.ones(3)},
+        *(
+            pytest.param(content, marks=pytest.mark.xfail(reason='TypeError or AttributeError', strict=True))
+            for content in (
+                {0: 1},
+                {'state_dict': None},
+                {'state_dict': [1]},
+                {'state_dict': {'stem.conv1.weight': 1}, 'a': 1},
+            )
+        ),
+    ],
+    ids=str,
+)
+def test_a_file_without_the_weights_is_refused(checkpoint, small_net, tmp_path, snapshot):
+    if isinstance(checkpoint.get('state_dict'), dict) and checkpoint['state_dict']:
+        checkpoint = dict(state_dict=dict(small_net().state_dict(), **checkpoint['state_dict']))
+    message_of_refusal(small_net(), save(checkpoint, tmp_path / 'other.pth'), snapshot)
+
+
+@pytest.mark.parametrize(
+    'make',
+    [
+        lambda file: None,
+        lambda file: file.mkdir(),
+        lambda file: file.write_bytes(b''),
+        lambda file: file.write_text('<!DOCTYPE html>\n<html></html>\n'),
+        lambda file: torch.save([1], file),
+    ],
+    ids=['missing', 'folder', 'empty', 'html', 'list'],
+)
+def test_a_file_that_is_no_checkpoint_is_refused(make, small_net, tmp_path, snapshot):
+    make(tmp_path / 'released.tar')
+    message_of_refusal(small_net(), tmp_path / 'released.tar', snapshot)
+
+
+@pytest.mark.parametrize('make', [lambda file: None, lambda file: file.mkdir()], ids=['missing', 'folder'])
+def test_a_missing_file_is_refused_with_what_to_do(make, small_fish, tmp_path):
+    file = tmp_path / 'fishnet99_ckpt.tar'
+    make(file)
+    net = FishNet(small_fish(), init_cfg=init_cfg(file))
+    for call in (net.init_weights, lambda: check_pretrained(str(file))):
+        with pytest.raises(FishNetError) as error:
+            call()
+        for word in (
+            str(file),
+            'https://github.com/kevin-ssy/FishNet',
+            'model.backbone.init_cfg.checkpoint=',
+            'norm_eval=False',
+            'frozen_stages=-1',
+        ):
+            assert word in str(error.value)
+
+
+def test_an_existing_file_passes_the_check(tmp_path):
+    (tmp_path / 'x.tar').write_bytes(b'x')
+    check_pretrained(str(tmp_path / 'x.tar'))
+
+
+def test_a_detector_loads_its_backbone(small_fish, small_net, tmp_path):
+    """As a part of another module, whose init_weights calls the backbone's."""
+    file = save(small_net().state_dict(), tmp_path / 'own.pth')
+    detector = BaseModule()
+    detector.backbone = FishNet(small_fish(), init_cfg=init_cfg(file))
+    detector.init_weights()
+    assert_equal(detector.backbone.state_dict(), torch.load(file, weights_only=True))
+
+
+def test_weights_by_rule_differ_from_the_initial_ones(small_net, small_fish):
+    """What the tests of this file rest on: no tensor has the value that it has without loading."""
+    fresh = FishNet(small_fish())
+    fresh.init_weights()
+    for name, tensor in fill_by_rule((n, tuple(t.shape)) for n, t in fresh.state_dict().items()).items():
+        assert name.endswith('num_batches_tracked') or not torch.equal(tensor, fresh.state_dict()[name]), name

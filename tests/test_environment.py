@@ -1,0 +1,133 @@
+"""What the package says about the stack around it."""
+
+import importlib
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from fishnet_mmdet import environment
+from fishnet_mmdet.environment import check_ops, check_versions
+from fishnet_mmdet.errors import FishNetError
+
+COMMANDS = {
+    'torch': 'pip install',
+    'mmengine': 'pip install mmengine==0.10.7',
+    'mmcv': 'mmcv==2.1.0',
+    'mmdet': 'pip install mmdet==3.3.0',
+}
+
+
+def importing(monkeypatch, name, error):
+    """Lets the import of a module fail."""
+
+    def import_module(asked):
+        if asked == name:
+            raise error
+        return importlib.import_module(asked)
+
+    monkeypatch.setattr(environment, 'importlib', SimpleNamespace(import_module=import_module))
+
+
+def message(check):
+    with pytest.raises(FishNetError) as error:
+        check()
+    return str(error.value)
+
+
+def test_the_stack_of_the_tests_fits():
+    check_versions()
+    check_ops()
+
+
+@pytest.mark.parametrize('name', COMMANDS)
+def test_missing(name, monkeypatch):
+    monkeypatch.setitem(sys.modules, name, None)
+    text = message(check_versions)
+    assert f'needs {name}, which is not installed' in text
+    assert COMMANDS[name] in text
+
+
+@pytest.mark.parametrize(
+    'name, version',
+    [
+        ('torch', '1.13.1'),
+        ('mmengine', '0.9.1'),
+        ('mmengine', '1.0.0'),
+        ('mmcv', '1.7.2'),
+        ('mmdet', '3.2.0'),
+        ('mmdet', '2.28.2'),
+        ('mmdet', '4.0.0rc1'),
+    ],
+)
+def test_wrong_version(name, version, monkeypatch):
+    monkeypatch.setitem(sys.modules, name, SimpleNamespace(__version__=version))
+    text = message(check_versions)
+    assert f'needs {name} ' in text
+    assert f'{version} is installed' in text
+    assert COMMANDS[name] in text
+
+
+@pytest.mark.parametrize(
+    'name, version',
+    [
+        ('torch', '2.13.0+cu130'),
+        ('torch', '2.10.0a0+git1234567'),
+        ('mmengine', '0.10.7'),
+        ('mmcv', '2.2.0'),
+        ('mmdet', '3.3.0'),
+        ('mmdet', '3.10.0'),
+    ],
+)
+def test_right_version(name, version, monkeypatch):
+    monkeypatch.setitem(sys.modules, name, SimpleNamespace(__version__=version))
+    check_versions()
+
+
+def test_bounds_are_said(monkeypatch):
+    monkeypatch.setitem(sys.modules, 'mmdet', SimpleNamespace(__version__='3.2.0'))
+    assert 'needs mmdet 3.3 or newer, below 4;' in message(check_versions)
+
+
+def test_a_module_that_another_one_misses_is_not_mistaken_for_it(monkeypatch):
+    importing(monkeypatch, 'mmdet', ModuleNotFoundError("No module named 'scipy'", name='scipy'))
+    with pytest.raises(ModuleNotFoundError, match='scipy'):
+        check_versions()
+
+
+def test_mmdet_s_own_check_of_mmcv(monkeypatch):
+    importing(monkeypatch, 'mmdet', AssertionError('MMCV==2.3.0 is used but incompatible.'))
+    text = message(check_versions)
+    assert 'mmdet' in text and 'MMCV==2.3.0 is used but incompatible.' in text
+    assert COMMANDS['mmcv'] in text
+
+
+def test_ops_are_not_compiled(monkeypatch):
+    monkeypatch.setitem(sys.modules, 'mmcv._ext', None)
+    text = message(check_ops)
+    assert 'compiled ops' in text
+    assert 'pip install --no-build-isolation' in text and COMMANDS['mmcv'] in text
+
+
+def test_ops_of_another_torch(monkeypatch):
+    importing(monkeypatch, 'mmcv._ext', ImportError('_ext.so: undefined symbol: _ZN2at4_ops'))
+    text = message(check_ops)
+    assert 'undefined symbol: _ZN2at4_ops' in text
+    assert COMMANDS['mmcv'] in text
+
+
+@pytest.mark.parametrize('name', ['torch', 'mmengine'])
+def test_the_package_says_so_before_it_imports_anything(name):
+    code = f"""if True:
+        import sys
+        sys.modules[{name!r}] = None
+        try:
+            import fishnet_mmdet
+        except ValueError as error:
+            print(type(error).__name__, error)
+    """
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f'FishNetError fishnet_mmdet needs {name}, which is not installed')
+    assert COMMANDS[name] in done.stdout

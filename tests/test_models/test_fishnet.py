@@ -1,0 +1,438 @@
+"""The backbone as a detector uses it: levels and sizes, freezing, normalisation, initialisation, refused arguments."""
+
+import copy
+import doctest
+import itertools
+import logging
+import math
+
+import pytest
+import torch
+import torch.nn as nn
+from mmdet.models import ResNet
+from mmdet.registry import MODELS
+from mmengine.config import ConfigDict
+
+from fishnet_mmdet import FishNet
+from fishnet_mmdet.errors import FishNetError
+from fishnet_mmdet.models import fishnet
+
+FROM_SCRATCH = dict(norm_cfg=dict(type='BN'), norm_eval=False, frozen_stages=-1)
+LEVELS = [levels for number in range(1, 5) for levels in itertools.combinations(range(4), number)]
+MULTIPLES = [(32, 32), (64, 96), (160, 32), (224, 256), (1344, 800)]
+OTHERS = [(33, 35), (37, 64), (39, 41), (45, 63), (51, 49), (65, 67), (69, 59), (32, 70), (43, 66), (50, 34)]
+SAVED = ('weight', 'bias', 'running_mean', 'running_var', 'num_batches_tracked')
+
+
+def build(**kwargs):
+    return FishNet(**kwargs)
+
+
+def build_from_registry(**kwargs):
+    return MODELS.build(ConfigDict(type='FishNet', **kwargs))
+
+
+def image(height=64, width=64, number=2, dtype=torch.float32):
+    return torch.randn(number, 3, height, width, dtype=dtype, generator=torch.Generator().manual_seed(0))
+
+
+def untrained(net):
+    """The parameters that training would change but the outputs do not depend on."""
+    sum(x.sum() for x in net(image())).backward()
+    return [
+        name
+        for name, parameter in net.named_parameters()
+        if parameter.requires_grad and (parameter.grad is None or not parameter.grad.any())
+    ]
+
+
+def norms(module):
+    return [part for part in module.modules() if isinstance(part, nn.modules.batchnorm._BatchNorm)]
+
+
+def test_is_built_from_a_config_with_the_documented_defaults():
+    with torch.device('meta'):
+        net = MODELS.build(ConfigDict(type='FishNet'))
+    assert type(net) is FishNet
+    assert net.fish.depth == 150
+    assert net.out_indices == (0, 1, 2, 3)
+    assert net.head_output == 'refined'
+    assert net.frozen_stages == 0
+    assert net.norm_cfg == dict(type='BN', requires_grad=False)
+    assert net.norm_eval
+
+
+def test_the_docstring_example():
+    tests = doctest.DocTestFinder(recurse=False).find(FishNet, 'FishNet', globs={})
+    results = [doctest.DocTestRunner().run(test) for test in tests]
+    assert sum(result.attempted for result in results) >= 5
+    assert sum(result.failed for result in results) == 0
+
+
+# Levels
+
+
+@pytest.mark.parametrize('head_output', ['refined', 'concat'])
+@pytest.mark.parametrize('out_indices', LEVELS, ids=str)
+def test_some_levels_are_those_of_the_full_network(out_indices, head_output, small_net):
+    full = small_net(head_output=head_output).eval()
+    net = small_net(head_output=head_output, out_indices=list(out_indices)).eval()
+    net.load_state_dict({name: full.state_dict()[name] for name in net.state_dict()})
+    with torch.no_grad():
+        expected, outputs = full(image()), net(image())
+    assert isinstance(outputs, tuple)
+    assert net.out_channels == tuple((32, 64, 112, 144)[i] for i in out_indices)
+    assert net.out_strides == tuple((4, 8, 16, 32)[i] for i in out_indices)
+    for i, x in zip(out_indices, outputs, strict=True):
+        assert torch.equal(x, expected[i])
+
+
+@pytest.mark.parametrize('head_output', ['refined', 'concat'])
+@pytest.mark.parametrize('out_indices', LEVELS, ids=str)
+def test_outputs_depend_on_every_parameter(out_indices, head_output, small_net):
+    kwargs = dict(out_indices=out_indices, head_output=head_output)
+    assert untrained(small_net(**kwargs).train()) == []
+    assert untrained(small_net(**kwargs, norm_cfg=dict(type='BN'), frozen_stages=-1).train()) == []
+
+
+def test_outputs_of_both_kinds_differ_but_for_the_last(small_net):
+    refined, concat = small_net().eval(), small_net(head_output='concat').eval()
+    with torch.no_grad():
+        features = refined.features(image())
+        outputs = refined(image()), concat(image())
+    for level in range(4):
+        ours = features.refined[level] if level < 3 else features.head[3]
+        assert torch.equal(outputs[0][level], ours)
+        assert torch.equal(outputs[1][level], features.head[level])
+        assert torch.equal(*(output[level] for output in outputs)) == (level == 3)
+
+
+def test_features_of_all_parts(small_net):
+    features = small_net().eval().features(image(64, 96, 1))
+    channels = {part: [x.shape[1] for x in getattr(features, part)] for part in features._fields}
+    assert channels == dict(tail=[16, 16, 16, 32], body=[32, 48, 32, 32], head=[32, 64, 112, 144], refined=[32, 64, 112])
+    assert features.body[-1] is features.head[0]
+    heights = {part: [x.shape[2] for x in getattr(features, part)] for part in features._fields}
+    assert heights == dict(tail=[16, 8, 4, 2], body=[2, 4, 8, 16], head=[16, 8, 4, 2], refined=[16, 8, 4])
+
+
+# Sizes
+
+
+@pytest.mark.parametrize('height, width', MULTIPLES + OTHERS, ids=str)
+def test_sizes_are_those_of_resnet(height, width, small_fish):
+    with torch.device('meta'):
+        x = torch.empty(1, 3, height, width)
+        net, resnet = FishNet(small_fish()).eval(), ResNet(18)
+        resnet.eval()
+        ours, theirs = ([tuple(level.shape[-2:]) for level in levels] for levels in (net(x), resnet(x)))
+    assert ours == [(math.ceil(height / stride), math.ceil(width / stride)) for stride in (4, 8, 16, 32)]
+    assert ours == theirs
+
+
+@pytest.mark.parametrize('height, width', [(33, 35), (41, 64), (35, 62)], ids=str)
+def test_the_last_row_and_column_of_any_size_count(height, width, small_net):
+    """The tail alone, since the attention sees the whole image anyhow."""
+    net = small_net().eval()
+    x = image(height, width, 1).requires_grad_()
+    for feature in net.features(x).tail:
+        for axis in (-2, -1):
+            (gradient,) = torch.autograd.grad(feature.select(axis, -1).sum(), x, retain_graph=True)
+            assert gradient.select(axis, -1).any()
+
+
+@pytest.mark.parametrize('height, width', [(4, 6), (5, 6), (4, 7), (1, 9), (17, 13)], ids=str)
+def test_down_and_up_pixel_by_pixel(height, width):
+    x = image(height, width)
+    lower = fishnet.down(x)
+    assert lower.shape[-2:] == (math.ceil(height / 2), math.ceil(width / 2))
+    for i, j in itertools.product(range(lower.shape[-2]), range(lower.shape[-1])):
+        assert torch.equal(lower[:, :, i, j], x[:, :, 2 * i : 2 * i + 2, 2 * j : 2 * j + 2].amax((2, 3)))
+    higher = fishnet.up(lower, x.shape[-2:])
+    assert higher.shape == x.shape
+    for i, j in itertools.product(range(height), range(width)):
+        assert torch.equal(higher[:, :, i, j], lower[:, :, i // 2, j // 2])
+
+
+@pytest.mark.parametrize('height, width', [(33, 35), (41, 64)], ids=str)
+def test_an_odd_size_runs_in_both_directions(height, width, small_net):
+    net = small_net(norm_cfg=dict(type='BN'), frozen_stages=-1).train()
+    outputs = net(image(height, width))
+    assert all(x.isfinite().all() for x in outputs)
+    sum(x.sum() for x in outputs).backward()
+    assert all(parameter.grad.isfinite().all() for parameter in net.parameters())
+
+
+# Refused arguments
+
+
+@pytest.mark.parametrize('builder', [build, build_from_registry])
+@pytest.mark.parametrize(
+    'kwargs, words',
+    [
+        (dict(depth=50), ['50', '99, 150, 201']),
+        (dict(depth='99'), ["'99'", '99, 150, 201']),
+        (dict(out_indices=()), ['out_indices', '0, 1, 2, 3', '()']),
+        (dict(out_indices=None), ['out_indices', '0, 1, 2, 3', 'None']),
+        (dict(out_indices=(1, 0)), ['out_indices', '0, 1, 2, 3', 'ascending', '(1, 0)']),
+        (dict(out_indices=(1, 1)), ['out_indices', '0, 1, 2, 3', 'ascending', '(1, 1)']),
+        (dict(out_indices=(2, 4)), ['out_indices', '0, 1, 2, 3', '(2, 4)']),
+        (dict(out_indices=(-1, 2)), ['out_indices', '0, 1, 2, 3', '(-1, 2)']),
+        (dict(out_indices=3), ['out_indices', '0, 1, 2, 3', '3']),
+        (dict(out_indices='03'), ['out_indices', '0, 1, 2, 3', "'03'"]),
+        pytest.param(
+            dict(out_indices=1.5),
+            ['out_indices', '0, 1, 2, 3'],
+            marks=pytest.mark.xfail(reason='TypeError: not iterable', strict=True),
+        ),
+        pytest.param(
+            dict(out_indices=(0.0, 1.0)),
+            ['out_indices', '0, 1, 2, 3'],
+            marks=pytest.mark.xfail(reason='TypeError: slice indices', strict=True),
+        ),
+        (dict(head_output='fish'), ['head_output', "'refined', 'concat'", "'fish'"]),
+        (dict(head_output=None), ['head_output', "'refined', 'concat'", 'None']),
+        (dict(frozen_stages=-2), ['frozen_stages', '-1', '1 to 3', '-2']),
+        (dict(frozen_stages=4), ['frozen_stages', '-1', '1 to 3', '4']),
+        (dict(frozen_stages=True), ['frozen_stages', '-1', '1 to 3', 'True']),
+        (dict(frozen_stages=None), ['frozen_stages', '-1', '1 to 3', 'None']),
+        pytest.param(
+            dict(frozen_stages=1.0),
+            ['frozen_stages', '1 to 3'],
+            marks=pytest.mark.xfail(reason='TypeError: slice indices', strict=True),
+        ),
+        (dict(norm_cfg=dict(requires_grad=False)), ['norm_cfg', "type='BN'", "{'requires_grad': False}"]),
+        (dict(norm_cfg=None), ['norm_cfg', "type='BN'", 'None']),
+        (dict(norm_cfg='BN'), ['norm_cfg', "type='BN'", "'BN'"]),
+        (dict(norm_cfg=dict(type='GN', num_groups=32)), ['norm_cfg', '32 groups', '16, 8, 4, 2 and 1']),
+        pytest.param(
+            dict(norm_cfg=dict(type='GN')),
+            ['norm_cfg', 'num_groups'],
+            marks=pytest.mark.xfail(reason='AssertionError without a message', strict=True),
+        ),
+        pytest.param(
+            dict(norm_cfg=dict(type='GN', num_groups=0)),
+            ['norm_cfg', 'groups'],
+            marks=pytest.mark.xfail(reason='ZeroDivisionError', strict=True),
+        ),
+        pytest.param(
+            dict(norm_cfg=dict(type='Batch')),
+            ['norm_cfg', 'Batch'],
+            marks=pytest.mark.xfail(reason="KeyError: 'Cannot find None in registry'", strict=True),
+        ),
+    ],
+)
+def test_argument_is_refused(kwargs, words, builder):
+    with pytest.raises(FishNetError) as error:
+        builder(**dict(dict(depth=99), **kwargs))
+    for word in words:
+        assert word in str(error.value)
+
+
+def test_allowed_values_are_those_of_the_fish(small_fish):
+    with pytest.raises(FishNetError, match='some of 0, 1, 2 in'):
+        FishNet(small_fish(2))
+    with pytest.raises(FishNetError, match='1 to 2 '):
+        FishNet(small_fish(2), out_indices=(0, 2), frozen_stages=3)
+
+
+# Freezing and normalisation
+
+
+@pytest.mark.parametrize('norm_eval', [True, False])
+@pytest.mark.parametrize('trained_norm', [False, True])
+@pytest.mark.parametrize('frozen_stages', [-1, 0, 1, 2, 3])
+def test_a_training_step_changes_what_it_should_and_nothing_else(frozen_stages, trained_norm, norm_eval, small_net, snapshot):
+    net = small_net(frozen_stages=frozen_stages, norm_eval=norm_eval, norm_cfg=dict(type='BN', requires_grad=trained_norm))
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.01, momentum=0.9, weight_decay=0.01)
+    net.eval().train()
+    before = snapshot(net)
+    for _ in range(2):
+        optimizer.zero_grad()
+        sum(x.square().mean() for x in net(image())).backward()
+        optimizer.step()
+    changed = {name for name, tensor in net.state_dict().items() if not torch.equal(tensor, before[name])}
+
+    frozen = ['stem.', 'tail.stage1.', 'tail.stage2.', 'tail.stage3.'][: frozen_stages + 1]
+    expected = set()
+    for name in before:
+        owner, kind = name.rsplit('.', 1)
+        is_norm = f'{owner}.running_mean' in before
+        may_change = not is_norm or (trained_norm if kind in ('weight', 'bias') else not norm_eval)
+        if may_change and not name.startswith(tuple(frozen)):
+            expected.add(name)
+    assert changed == expected
+    assert all(tensor.isfinite().all() for tensor in net.state_dict().values())
+
+
+@pytest.mark.parametrize('norm_eval', [True, False])
+@pytest.mark.parametrize('frozen_stages', [-1, 0, 2])
+def test_modes(frozen_stages, norm_eval, small_net):
+    net = small_net(frozen_stages=frozen_stages, norm_eval=norm_eval)
+    assert net.eval() is net
+    assert not any(module.training for module in net.modules())
+    assert net.train() is net
+    assert net.training
+    frozen = {id(module) for part in [net.stem, *net.tail.values()][: frozen_stages + 1] for module in part.modules()}
+    fixed = {id(module) for module in norms(net)} if norm_eval else set()
+    for name, module in net.named_modules():
+        assert module.training == (id(module) not in frozen | fixed), name
+    assert net.train(False) is net
+    assert not any(module.training for module in net.modules())
+
+
+def test_frozen_stays_frozen_when_someone_asks_for_gradients(small_net):
+    net = small_net(frozen_stages=1)
+    net.requires_grad_(True)
+    net.train()
+    trained = {name.split('.')[0] + '.' + name.split('.')[1] for name, p in net.named_parameters() if p.requires_grad}
+    assert not {part for part in trained if part.startswith('stem') or part == 'tail.stage1'}
+    assert 'tail.stage2' in trained
+
+
+@pytest.mark.parametrize('norm_eval', [True, False])
+@pytest.mark.parametrize('frozen_stages', [-1, 0, 3])
+def test_with_cp_computes_the_same(frozen_stages, norm_eval, small_net):
+    results = []
+    for with_cp in (False, True):
+        net = small_net(frozen_stages=frozen_stages, norm_cfg=dict(type='BN'), norm_eval=norm_eval, with_cp=with_cp)
+        calls = []
+        net.head['stage1'].refine[0].conv1.register_forward_hook(lambda *args, calls=calls: calls.append(1))
+        outputs = net.double().train()(image(dtype=torch.float64))
+        sum(x.square().mean() for x in outputs).backward()
+        assert len(calls) == 1 + with_cp
+        results.append([*outputs, *(p.grad for p in net.parameters() if p.requires_grad)])
+    for without, with_cp in zip(*results, strict=True):
+        torch.testing.assert_close(with_cp, without, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.xfail(reason='BN that learns its statistics updates them in the second forward pass too', strict=True)
+def test_with_cp_learns_the_same_statistics(small_net):
+    statistics = []
+    for with_cp in (False, True):
+        net = small_net(**FROM_SCRATCH, with_cp=with_cp).double().train()
+        sum(x.sum() for x in net(image(dtype=torch.float64))).backward()
+        statistics.append({name: tensor for name, tensor in net.named_buffers()})
+    for name, tensor in statistics[0].items():
+        torch.testing.assert_close(statistics[1][name], tensor, rtol=1e-12, atol=1e-12)
+
+
+def test_group_norm_of_a_released_depth():
+    net = FishNet(99, norm_cfg=dict(type='GN', num_groups=16), frozen_stages=-1)
+    net.init_weights()
+    assert not norms(net)
+    groups = [module for module in net.modules() if isinstance(module, nn.GroupNorm)]
+    assert {module.num_groups for module in groups} == {16}
+    assert all((module.weight == 1).all() and (module.bias == 0).all() for module in groups)
+    assert len(groups) == len(norms(FishNet(99)))
+    outputs = net.train()(image(32, 32, 1))
+    assert all(x.isfinite().all() for x in outputs)
+    sum(x.sum() for x in outputs).backward()
+    assert all(parameter.grad is not None for parameter in net.parameters())
+    assert not net.has_untrained_fixed_norm()
+
+
+def test_synchronised_batch_norm(small_net):
+    net = small_net(norm_cfg=dict(type='SyncBN'), norm_eval=False, frozen_stages=-1)
+    assert norms(net) and all(isinstance(module, nn.SyncBatchNorm) for module in norms(net))
+    assert all(module.training for module in norms(net.train()))
+    fixed = small_net(norm_cfg=dict(type='SyncBN'), norm_eval=True).train()
+    assert not any(module.training for module in norms(fixed))
+    with torch.no_grad():
+        for ours, plain in zip(net.eval()(image()), small_net().eval()(image()), strict=True):
+            torch.testing.assert_close(ours, plain)
+
+
+# Weights
+
+
+def test_names_say_where_in_the_fish_a_weight_sits():
+    with torch.device('meta'):
+        names = list(FishNet(99).state_dict())
+    assert len(names) == len(set(names))
+    assert {name.split('.')[0] for name in names} == {'stem', 'tail', 'bridge', 'body', 'head'}
+    for part in ('tail', 'body', 'head'):
+        stages = {name.split('.')[1] for name in names if name.startswith(part)}
+        assert stages == {'stage1', 'stage2', 'stage3'}
+    assert {name.rsplit('.', 1)[1] for name in names} == set(SAVED)
+
+
+def test_initial_weights():
+    torch.manual_seed(0)
+    net = FishNet(99)
+    for parameter in net.parameters():
+        nn.init.constant_(parameter, 9)
+    net.init_weights()
+    ratios = []
+    for name, module in net.named_modules():
+        if isinstance(module, nn.Conv2d):
+            c_out, k = module.out_channels, module.kernel_size[0]
+            ratios.append(module.weight.flatten() / math.sqrt(2 / (k * k * c_out)))
+            error = 5 / math.sqrt(2 * ratios[-1].numel())  # five standard errors of the deviation
+            assert ratios[-1].std().item() == pytest.approx(1, abs=error), name
+            assert module.bias is None or (module.bias == 0).all(), name
+        elif isinstance(module, nn.BatchNorm2d):
+            assert (module.weight == 1).all() and (module.bias == 0).all(), name
+            assert (module.running_mean == 0).all() and (module.running_var == 1).all(), name
+    ratios = torch.cat(ratios)
+    assert ratios.mean().item() == pytest.approx(0, abs=2e-3)
+    assert ratios.std().item() == pytest.approx(1, abs=2e-3)
+    assert (ratios.abs() < 1).float().mean().item() == pytest.approx(math.erf(1 / math.sqrt(2)), abs=2e-3)
+
+
+@pytest.mark.parametrize(
+    'kwargs, fixed',
+    [
+        (dict(), True),
+        (dict(frozen_stages=-1), True),
+        (dict(norm_cfg=dict(type='SyncBN', requires_grad=False)), True),
+        (dict(norm_eval=False), False),
+        (dict(norm_cfg=dict(type='BN')), False),
+        (dict(norm_cfg=dict(type='BN'), frozen_stages=3), False),
+        (FROM_SCRATCH, False),
+        (dict(norm_cfg=dict(type='GN', num_groups=2, requires_grad=False)), False),
+    ],
+)
+def test_fixed_norm_without_pretrained_weights_is_warned_of(kwargs, fixed, small_fish, mmengine_log):
+    net = FishNet(small_fish(), **kwargs)
+    net.init_weights()
+    assert net.has_untrained_fixed_norm() is fixed
+    warnings = [record.getMessage() for record in mmengine_log.records if record.levelno >= logging.WARNING]
+    assert len(warnings) == fixed
+    if fixed:
+        for word in ('NaN', 'FishNetPretrained', 'norm_eval', 'frozen_stages'):
+            assert word in warnings[0]
+
+
+def test_fixed_norm_with_pretrained_weights_is_not_warned_of(small_net, small_fish, tmp_path, mmengine_log):
+    torch.save(small_net().state_dict(), tmp_path / 'weights.pth')
+    net = FishNet(small_fish(), init_cfg=dict(type='FishNetPretrained', checkpoint=str(tmp_path / 'weights.pth')))
+    net.init_weights()
+    assert not net.has_untrained_fixed_norm()
+    assert not [record for record in mmengine_log.records if record.levelno >= logging.WARNING]
+
+
+@pytest.mark.parametrize('statistic', ['running_mean', 'running_var'])
+def test_one_layer_with_statistics_is_a_trained_network(statistic, small_fish):
+    net = FishNet(small_fish())
+    assert net.has_untrained_fixed_norm()
+    getattr(norms(net)[-1], statistic)[0] = 0.5
+    assert not net.has_untrained_fixed_norm()
+
+
+@pytest.mark.parametrize('argument', ['affine', 'track_running_stats'])
+@pytest.mark.xfail(reason='AttributeError: the weight or the statistics are None', strict=True)
+def test_norm_without_weights_or_statistics_is_no_fixed_norm(argument, small_fish):
+    FishNet(small_fish(), norm_cfg={'type': 'BN', 'requires_grad': False, argument: False}).has_untrained_fixed_norm()
+
+
+def test_a_deep_copy_is_another_network(small_net):
+    net = small_net(frozen_stages=1).train()
+    twin = copy.deepcopy(net)
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.zero_()
+        assert all(x.any() for x in twin(image()))
+        for ours, fresh in zip(twin(image()), small_net(frozen_stages=1).train()(image()), strict=True):
+            assert torch.equal(ours, fresh)
+    assert [p.requires_grad for p in twin.parameters()] == [p.requires_grad for p in net.parameters()]

@@ -1,0 +1,114 @@
+"""What a user reads when something is wrong: one message that says what, where and what to do, and no stack trace."""
+
+import pytest
+import torch
+from conftest import REPO
+
+TRAIN, TEST, INFER = (REPO / 'tools' / name for name in ('train.py', 'test.py', 'infer.py'))
+MAIN = REPO / 'configs/mask_rcnn_fishnet150_fpn.py'
+
+
+class RunsCode:
+    def __reduce__(self):
+        return open, ('trace', 'w')
+
+
+@pytest.fixture
+def says(command):
+    """Runs a command that must fail with one message that holds all of some words."""
+
+    def run(args, *words, **env):
+        out = command(*args, status=1, **env)
+        assert 'Traceback' not in out
+        message = out[out.index('error: ') :]
+        assert out.count('error: ') == 1
+        for word in words:
+            assert word in message, message
+
+    return run
+
+
+def test_no_config(says):
+    says([TRAIN, 'nowhere.py'], 'nowhere.py')
+    says([INFER, REPO / 'docs', 'nowhere.py', 'x.pth', '--out-dir', 'out'], 'images')
+
+
+def test_config_with_an_error(says, tmp_path):
+    (tmp_path / 'broken.py').write_text('model = dict(\n')
+    says([TRAIN, 'broken.py'], 'broken.py')
+    (tmp_path / 'lost.py').write_text("_base_ = 'nothing.py'\n")
+    says([TRAIN, 'lost.py'], 'nothing.py')
+
+
+def test_wrong_argument_of_the_network(says, tiny_config):
+    config = tiny_config()
+    says([TRAIN, config, '--cfg-options', 'model.backbone.head_output=nose'], 'head_output', "'refined', 'concat'")
+    says([TRAIN, config, '--cfg-options', 'model.backbone.depth=152'], '152', '99, 150, 201')
+
+
+def test_no_data(says):
+    layout = ['annotations/instances_train2017.json', 'train2017', 'cocodataset.org', 'data_root=DIR', 'MMDET_DATASETS']
+    says([TRAIN, MAIN], 'data/coco', *layout)
+    says([TRAIN, MAIN], '/nowhere/annotations', *layout, MMDET_DATASETS='/nowhere')
+
+
+def test_no_pretrained_weights(says, tiny_config):
+    config = tiny_config('mask_rcnn_fishnet150_fpn.py')
+    says([TRAIN, config], 'checkpoints/fishnet150_ckpt.tar', 'github.com', 'init_cfg.checkpoint=FILE', 'scratch')
+
+
+def test_fixed_norm_on_random_weights(says, tiny_config):
+    config = tiny_config('mask_rcnn_fishnet150_fpn.py')
+    says([TRAIN, config, '--cfg-options', 'model.backbone.init_cfg=None'], 'backbone', 'fixed BN', 'NaN', 'scratch')
+
+
+def test_no_checkpoint(says, tiny_config, tmp_path):
+    config = tiny_config()
+    says([TEST, config, 'nowhere.pth'], 'nowhere.pth')
+    (tmp_path / 'page.pth').write_text('<html>404</html>')
+    says([TEST, config, 'page.pth'], 'page.pth', 'not a checkpoint')
+    says([TRAIN, config, '--resume', 'page.pth'], 'page.pth', 'not a checkpoint')
+
+
+def test_checkpoint_with_code_is_not_run(says, tiny_config, tmp_path):
+    torch.save(dict(state_dict={}, meta=RunsCode()), tmp_path / 'evil.pth')
+    says([TEST, tiny_config(), 'evil.pth'], 'evil.pth', 'code')
+    assert not (tmp_path / 'trace').exists()
+
+
+def test_metrics_that_cannot_be_had(says, tiny_config):
+    config = tiny_config()
+    says([TEST, config, 'x.pth', '--eval', 'bbox', 'top1'], 'top1', 'bbox, segm')
+    says([TEST, config, 'x.pth', '--eval', 'segm', '--tta'], '--tta')
+    says([TEST, config, 'x.pth', '--out', 'x.json'], '.pkl')
+    boxes_only = REPO / 'configs/faster_rcnn_fishnet150_fpn.py'
+    says([TEST, boxes_only, 'x.pth', '--eval', 'segm'], 'FasterRCNN', '--eval bbox')
+
+
+def test_auto_scale_lr_without_a_base(says, tiny_config):
+    config = tiny_config(more='auto_scale_lr = dict(_delete_=True, enable=False)')
+    says([TRAIN, config, '--auto-scale-lr'], 'base_batch_size')
+
+
+@pytest.mark.parametrize(
+    'stub, words',
+    [
+        ({'mmcv/_ext.py': 'raise ImportError("libc10.so")'}, ['compiled ops', '--no-build-isolation']),
+        ({'mmdet/__init__.py': '__version__ = "2.28.2"'}, ['mmdet 3.3', '2.28.2', 'pip install']),
+        ({'mmdet/__init__.py': 'import mmdet.nothing'}, ['mmdet.nothing']),
+    ],
+)
+def test_unfit_environment(says, tiny_config, tmp_path, stub, words):
+    """Packages that stand before the installed ones on the path, made unfit."""
+    for name, text in stub.items():
+        file = tmp_path / 'stubs' / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        if name == 'mmcv/_ext.py':
+            # All of mmcv but its ops.
+            import mmcv
+
+            (file.parent / '__init__.py').write_text(
+                f'__path__ = [__path__[0], {mmcv.__path__[0]!r}]\n__file__ = {mmcv.__file__!r}\nexec(open(__file__).read())\n'
+            )
+        file.write_text(text)
+    says([TRAIN, tiny_config()], *words, PYTHONPATH=str(tmp_path / 'stubs'))

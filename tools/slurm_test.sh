@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# Tests on a Slurm cluster:
+#   [GPUS=8] [GPUS_PER_NODE=8] [CPUS_PER_TASK=5] [SRUN_ARGS=...] tools/slurm_test.sh PARTITION JOB_NAME CONFIG CHECKPOINT [arguments of test.py]
+# GPUS_PER_NODE=0 asks for no GPUs.
+set -euo pipefail
+
+if [ $# -lt 4 ]; then
+    echo "usage: [GPUS=8] $0 PARTITION JOB_NAME CONFIG CHECKPOINT [arguments of test.py]" >&2
+    exit 2
+fi
+GPUS=${GPUS:-8}
+GPUS_PER_NODE=${GPUS_PER_NODE:-8}
+
+# SRUN_ARGS is several words on purpose.
+# shellcheck disable=SC2086
+srun \
+    --partition="$1" \
+    --job-name="$2" \
+    --gres="gpu:$GPUS_PER_NODE" \
+    --ntasks="$GPUS" \
+    --ntasks-per-node="$GPUS_PER_NODE" \
+    --cpus-per-task="${CPUS_PER_TASK:-5}" \
+    --kill-on-bad-exit=1 \
+    ${SRUN_ARGS:-} \
+    python -u "$(dirname "$0")/test.py" "$3" "$4" --launcher slurm "${@:5}"

@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# Trains on a Slurm cluster:
+#   [GPUS=16] [GPUS_PER_NODE=8] [CPUS_PER_TASK=5] [SRUN_ARGS=...] tools/slurm_train.sh PARTITION JOB_NAME CONFIG WORK_DIR [arguments of train.py]
+# GPUS_PER_NODE=0 asks for no GPUs: GPUS is then the number of processes, TASKS_PER_NODE how many run on a machine.
+set -euo pipefail
+
+if [ $# -lt 4 ]; then
+    echo "usage: [GPUS=16] $0 PARTITION JOB_NAME CONFIG WORK_DIR [arguments of train.py]" >&2
+    exit 2
+fi
+GPUS=${GPUS:-16}
+GPUS_PER_NODE=${GPUS_PER_NODE:-8}
+
+# SRUN_ARGS is several words on purpose.
+# shellcheck disable=SC2086
+srun \
+    --partition="$1" \
+    --job-name="$2" \
+    --gres="gpu:$GPUS_PER_NODE" \
+    --ntasks="$GPUS" \
+    --ntasks-per-node="$GPUS_PER_NODE" \
+    --cpus-per-task="${CPUS_PER_TASK:-5}" \
+    --kill-on-bad-exit=1 \
+    ${SRUN_ARGS:-} \
+    python -u "$(dirname "$0")/train.py" "$3" --work-dir "$4" --launcher slurm "${@:5}"
