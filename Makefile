@@ -26,7 +26,7 @@ help:
 	@echo 'make lint    set up what is missing, then run ruff'
 	@echo 'make setup   only set up (.venv: torch, the OpenMMLab stack, mmcv with its ops compiled, this package)'
 	@echo '             TORCH=torch==X.Y.Z chooses another torch, for a CUDA machine say; it stays chosen'
-	@echo 'make clean   remove .venv, the demo'"'"'s output and caches'
+	@echo 'make clean   remove .venv, work_dirs/demo and caches'
 
 setup: $(DONE)/package
 
@@ -35,9 +35,10 @@ test: setup
 
 lint: setup
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 
 clean:
-	rm -rf $(VENV) work_dirs build *.egg-info .pytest_cache .ruff_cache
+	rm -rf $(VENV) work_dirs/demo build *.egg-info .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(DONE)/venv:

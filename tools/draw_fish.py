@@ -197,7 +197,7 @@ def arrow(ax: Axes, corners: Sequence, colour: str = DARK) -> None:
         codes += [Curve.LINETO, Curve.CURVE3, Curve.CURVE3]
     path = Curve([*points, corners[-1]], [*codes, Curve.LINETO])
     style = dict(arrowstyle='-|>', mutation_scale=16, lw=2)
-    ax.add_patch(FancyArrowPatch(path=path, color=colour, fill=False, zorder=1, **style))
+    ax.add_patch(FancyArrowPatch(path=path, color=colour, zorder=1, **style))
 
 
 def write(ax: Axes, x: float, y: float, text: str, size: float, **kwargs) -> None:

@@ -122,33 +122,37 @@ def draw_losses(ax: Axes, training: List[dict]) -> None:
             xycoords=('data', 'axes fraction'),
             textcoords='offset points',
         )
-    ax.set(title='Losses', xlabel='iteration', ylabel='loss (log scale)', yscale='log')
-    decorate(ax)
+    ax.set(title='Losses', xlabel='iteration', ylabel='loss')
+    # matplotlib refuses a logarithmic axis for nothing, or for NaN alone.
+    if any(0 < record['loss'] < math.inf for record in training):
+        ax.set(yscale='log', ylabel='loss (log scale)')
+    decorate(ax, legend_columns=4)
 
 
 def draw_scores(ax: Axes, validation: List[dict]) -> None:
-    """AP (solid) and AP50 (dashed) of every metric, with their last values in the legend."""
+    """AP (solid) and AP50 (dashed, hollow) of every metric, with their last values in the legend."""
     keys = sorted({key for record in validation for key in record if ap_name(key)})
     metrics = sorted({ap_name(key).rsplit(' ', 1)[0] for key in keys})
     for key in keys:
         points = [(record['step'], record[key]) for record in validation if key in record]
         metric, score = ap_name(key).rsplit(' ', 1)
-        style = dict(color=f'C{metrics.index(metric)}', ls='-' if score == 'AP' else '--', marker='o', ms=4)
-        ax.plot(*zip(*points), label=f'{ap_name(key)}: {points[-1][1]:.3f}', **style)
+        colour = f'C{metrics.index(metric)}'
+        look = dict(ls='-') if score == 'AP' else dict(ls='--', mfc='white')
+        ax.plot(*zip(*points), color=colour, marker='o', ms=5, label=f'{ap_name(key)}: {points[-1][1]:.3f}', **look)
     if keys:
         ax.set_xlim(0, validation[-1]['step'] + 0.5)
     else:
         ax.text(0.5, 0.5, 'no validation yet', color=GREY, ha='center', va='center', transform=ax.transAxes)
     ax.set(title='Validation (legend: the last value)', xlabel='epoch', ylabel='AP', ylim=(0, None))
-    decorate(ax)
+    decorate(ax, legend_columns=2)
 
 
-def decorate(ax: Axes) -> None:
+def decorate(ax: Axes, legend_columns: int) -> None:
     """What both panels have."""
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.grid(alpha=0.25)
     if ax.lines:
-        ax.legend(loc='upper center', bbox_to_anchor=(0.5, -0.11), ncols=4, frameon=False)
+        ax.legend(loc='upper center', bbox_to_anchor=(0.5, -0.11), ncols=legend_columns, frameon=False)
 
 
 def main() -> None:
@@ -163,8 +167,8 @@ def main() -> None:
         figure.savefig(out)
     except (OSError, ValueError) as error:
         raise FishNetError(
-            f'the picture cannot be written to {out} ({error}): give --out a file name that ends with .png, in a folder '
-            'that is there'
+            f'the picture cannot be written to {out} ({error}): give --out a file name that ends with .png, in a '
+            'folder that is there'
         ) from error
     print(out)
 

@@ -21,9 +21,9 @@ GENERATOR = 1
 MAX_SHAPES = 6
 #: How often a shape is of a size, and the range of the square root of its whole area in pixels. The ranges lie inside
 #: COCO's small (area up to 32**2), medium and large (from 96**2).
-SIZES = ((0.35, 12, 31), (0.4, 34, 92), (0.25, 100, 130))
+SIZES = ((0.2, 16, 31), (0.45, 34, 92), (0.35, 100, 150))
 #: A shape of which a smaller share of its whole area is to be seen is left out of the picture. Of the smallest shape
-#: these are 36 pixels.
+#: these are 64 pixels.
 MIN_VISIBLE = 0.25
 
 

@@ -1,4 +1,4 @@
-"""What the commands in ``tools/`` share: from their arguments to a Runner, with one clear message for each thing that is wrong."""
+"""What the commands in ``tools/`` share: from their arguments to a Runner, with a clear message for what is wrong."""
 
 import os
 import sys
@@ -27,7 +27,8 @@ COCO_LAYOUT = """COCO is expected as
     {root}/train2017/*.jpg
     {root}/val2017/*.jpg
 from https://cocodataset.org/#download (2017 Train images, 2017 Val images, 2017 Train/Val annotations).
-If it lies elsewhere: --cfg-options data_root=DIR, or set the environment variable MMDET_DATASETS=DIR."""
+"""
+ELSEWHERE = 'If it lies elsewhere: --cfg-options data_root=DIR, or set the environment variable MMDET_DATASETS=DIR.'
 
 
 def run(main: Callable[[], None]) -> None:
@@ -148,12 +149,8 @@ def check_data(cfg: Config, dataloaders: Sequence[str]) -> None:
             for path in paths:
                 path = os.path.join(root, path) if isinstance(path, str) and path else root
                 if path and '://' not in path and not os.path.exists(path):
-                    layout = (
-                        COCO_LAYOUT.format(root=root.rstrip('/'))
-                        if '2017' in path
-                        else 'If it lies elsewhere: --cfg-options data_root=DIR, or set the environment variable MMDET_DATASETS=DIR.'
-                    )
-                    raise FishNetError(f'the data of {key} is not there: {path}\n{layout}')
+                    layout = COCO_LAYOUT.format(root=root.rstrip('/')) if '2017' in path else ''
+                    raise FishNetError(f'the data of {key} is not there: {path}\n{layout}{ELSEWHERE}')
 
 
 def check_checkpoint(file: str) -> None:
