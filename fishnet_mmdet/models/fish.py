@@ -73,9 +73,9 @@ class Fish:
                 if not _is_count(value):
                     raise FishNetError(f'{field.name} of a fish must be a positive integer, not {value!r}')
                 continue
-            if isinstance(value, str) or not isinstance(value, Sequence) or not all(map(_is_count, value)):
+            if not isinstance(value, Sequence) or not value or not all(map(_is_count, value)):
                 raise FishNetError(f'{field.name} of a fish must be positive integers, one for each stage, not {value!r}')
-            if len(value) != self.num_stages or not value:
+            if len(value) != self.num_stages:
                 raise FishNetError(
                     f'tail, body and head of a fish have the same number of stages: tail_units has '
                     f'{len(self.tail_units)}, but {field.name} has {len(value)}: {value!r}'
@@ -193,7 +193,7 @@ class Fish:
 
 
 def _is_count(value) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+    return type(value) is int and value > 0
 
 
 #: The released models, by depth.
@@ -239,16 +239,16 @@ def get_fish(depth: Union[int, Fish, Mapping]) -> Fish:
         return depth
     if isinstance(depth, Mapping):
         allowed = [field.name for field in fields(Fish)]
-        unknown = sorted(set(depth) - set(allowed))
+        unknown = [str(name) for name in depth if name not in allowed]
         if unknown:
             raise FishNetError(f'a fish has no {", ".join(unknown)}: its parts are {", ".join(allowed)}')
         missing = [name for name in allowed if name not in depth and not hasattr(Fish, name)]
         if missing:
             raise FishNetError(f'a fish needs {", ".join(missing)} too')
         return Fish(**depth)
-    if isinstance(depth, bool) or depth not in FISHES:
+    if type(depth) is not int or depth not in FISHES:
         raise FishNetError(
-            f'FishNet has no depth {depth!r}: choose one of {", ".join(map(str, FISHES))}, or give a fish '
-            'of your own as a dict of the arguments of fishnet_mmdet.models.Fish'
+            f'FishNet has no depth {depth!r}: choose one of {", ".join(map(str, FISHES))}, or give a fish of your own as a '
+            'dict of the arguments of fishnet_mmdet.Fish (in a config that inherits a depth, with _delete_=True)'
         )
     return FISHES[depth]

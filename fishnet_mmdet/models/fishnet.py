@@ -152,7 +152,7 @@ class FishNet(BaseModule):
             normalised neck, since the features come without a last normalisation.
         norm_eval (bool): Whether BN keeps its running statistics in training.
         with_cp (bool): Whether to keep only the inputs of the residual units for the backward pass, and compute the rest
-            again: less memory, more time.
+            again: less memory, more time. BN that learns its statistics then updates them twice a step.
         init_cfg (dict | list[dict], optional): Initialisation; for released models and our own checkpoints
             ``dict(type='FishNetPretrained', checkpoint=FILE)``. The default is the released models' random one.
 
@@ -203,7 +203,7 @@ class FishNet(BaseModule):
         if head_output not in HEAD_OUTPUTS:
             raise FishNetError(f'head_output must be one of {", ".join(map(repr, HEAD_OUTPUTS))}, not {head_output!r}')
         self.head_output = head_output
-        if isinstance(frozen_stages, bool) or frozen_stages not in range(-1, fish.num_stages + 1):
+        if type(frozen_stages) is not int or frozen_stages not in range(-1, fish.num_stages + 1):
             raise FishNetError(
                 'frozen_stages must be -1 (nothing), 0 (the stem) or 1 to '
                 f'{fish.num_stages} (stages of the tail too), not {frozen_stages!r}'
@@ -236,7 +236,7 @@ class FishNet(BaseModule):
                 if s.number <= num_refined
             }
         )
-        self._freeze()
+        self.train()
 
     @property
     def out_channels(self) -> Tuple[int, ...]:
@@ -316,8 +316,9 @@ class FishNet(BaseModule):
         return (
             bool(norms)
             and self.norm_eval
+            and not any(parameter.requires_grad for norm in norms for parameter in norm.parameters())
             and all(
-                not norm.weight.requires_grad and bool((norm.running_mean == 0).all()) and bool((norm.running_var == 1).all())
+                norm.track_running_stats and bool((norm.running_mean == 0).all()) and bool((norm.running_var == 1).all())
                 for norm in norms
             )
         )
@@ -330,24 +331,20 @@ class FishNet(BaseModule):
 
 
 def _build_norm(norm_cfg: dict, channels: int) -> nn.Module:
-    groups = norm_cfg.get('num_groups')
-    if groups and channels % groups:
+    try:
+        return build_norm_layer(norm_cfg, channels)[1]
+    except (AssertionError, ArithmeticError, LookupError, TypeError, ValueError) as error:
         raise FishNetError(
-            f'norm_cfg {norm_cfg} does not fit: FishNet normalises {channels} channels at one place, which '
-            f'{groups} groups do not divide; 16, 8, 4, 2 and 1 fit the released depths'
-        )
-    return build_norm_layer(norm_cfg, channels)[1]
+            f"norm_cfg {norm_cfg} makes no normalisation layer of {channels} channels ({error}): it must be one of mmcv's, "
+            "dict(type='BN'), 'SyncBN' or dict(type='GN', num_groups=16), whose groups divide all channels of the fish"
+        ) from error
 
 
 def _check_out_indices(out_indices: Sequence[int], fish: Fish) -> Tuple[int, ...]:
     allowed = range(fish.num_stages + 1)
-    if (
-        isinstance(out_indices, int)
-        or not out_indices
-        or any(i not in allowed for i in out_indices)
-        or list(out_indices) != sorted(set(out_indices))
-    ):
+    indices = out_indices if isinstance(out_indices, Sequence) else ()
+    if not indices or any(type(i) is not int or i not in allowed for i in indices) or list(indices) != sorted(set(indices)):
         raise FishNetError(
             f'out_indices must be some of {", ".join(map(str, allowed))} in ascending order, not {out_indices!r}'
         )
-    return tuple(out_indices)
+    return tuple(indices)

@@ -98,7 +98,6 @@ def test_a_name_that_no_released_model_has_is_kept():
 
 
 @pytest.mark.parametrize('name', ['fish.fish.5.2.0.bn1.weight', 'fish.fish.0.1.0.bn1.weight'])
-@pytest.mark.xfail(reason='IndexError in the body and head, the name of slot 0 in the tail', strict=True)
 def test_the_name_of_a_slot_that_no_released_model_has_is_kept(name):
     assert name in rename_released({name: 0, 'fish.fish.9.0.0.bn1.weight': 1})
 
