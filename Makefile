@@ -30,6 +30,16 @@ help:
 
 setup: $(DONE)/package
 
+DEMO := work_dirs/demo
+DEMO_CONFIG := configs/demo_mask_rcnn_fishnet150_shapes.py
+demo: setup
+	$(BIN)/python tools/make_shapes.py $(DEMO)/shapes --train 200 --val 40
+	$(BIN)/python tools/train.py $(DEMO_CONFIG) --work-dir $(DEMO)/train
+	$(BIN)/python tools/test.py $(DEMO_CONFIG) $$(cat $(DEMO)/train/last_checkpoint) --eval bbox segm --work-dir $(DEMO)/test --show-dir pictures
+	$(BIN)/python tools/plot_curves.py $(DEMO)/train --out $(DEMO)/curves.png
+	@echo "Curves of the losses and of AP:  $(DEMO)/curves.png"
+	@echo "The truth beside what was found: $$(ls -d $(DEMO)/test/*/pictures | tail -n 1)/"
+
 test: setup
 	$(BIN)/python -m pytest
 

@@ -4,12 +4,12 @@ _base_ = './mask_rcnn_fishnet150_fpn_scratch.py'
 classes = ('disc', 'square', 'triangle', 'star', 'ring')
 data_root = 'work_dirs/demo/shapes/'
 scale = (128, 128)
-epochs = 6
+epochs = 8
 
 model = dict(
     roi_head=dict(bbox_head=dict(num_classes=len(classes)), mask_head=dict(num_classes=len(classes))),
     # 512 RoIs are for an image of 1333x800: as many would cover each shape here dozens of times, and cost most of the time.
-    train_cfg=dict(rcnn=dict(sampler=dict(num=32))),
+    train_cfg=dict(rcnn=dict(sampler=dict(num=16))),
 )
 
 train_pipeline = [
@@ -53,11 +53,11 @@ val_evaluator = dict(ann_file=data_root + 'annotations/instances_val.json')
 test_evaluator = val_evaluator
 
 # A few hundred steps from random weights: SGD has learned next to nothing by then, AdamW has.
-optim_wrapper = dict(optimizer=dict(_delete_=True, type='AdamW', lr=3e-4, weight_decay=0.01))
-train_cfg = dict(max_epochs=epochs, val_interval=2)
+optim_wrapper = dict(optimizer=dict(_delete_=True, type='AdamW', lr=3e-4, weight_decay=0.01, fused=True))
+train_cfg = dict(max_epochs=epochs, val_interval=epochs // 2)
 param_scheduler = [
     dict(type='LinearLR', start_factor=1 / 16, by_epoch=False, begin=0, end=10),
-    dict(type='MultiStepLR', by_epoch=True, begin=0, end=epochs, milestones=[epochs * 20 // 32 + 1, epochs - 1], gamma=0.3),
+    dict(type='CosineAnnealingLR', by_epoch=True, begin=0, end=epochs, T_max=epochs, convert_to_iter_based=True),
 ]
 auto_scale_lr = dict(enable=False)
 default_hooks = dict(logger=dict(interval=10), checkpoint=dict(interval=epochs))

@@ -5,7 +5,6 @@ import shutil
 import subprocess
 
 import pytest
-
 from conftest import REPO
 
 STEPS = ('venv', 'torch', 'runtime', 'mmcv', 'package')

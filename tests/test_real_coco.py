@@ -4,7 +4,6 @@ import os
 import re
 
 import pytest
-
 from conftest import REPO, TINY_FISH
 
 COCO = os.environ.get('FISHNET_TEST_COCO')
@@ -17,12 +16,12 @@ def test_train_and_evaluate_on_coco(command, tmp_path):
     config.write_text(
         f"_base_ = '{REPO}/configs/mask_rcnn_fishnet150_fpn_scratch.py'\n"
         f'model = dict(backbone=dict(depth=dict(_delete_=True, **{TINY_FISH!r})), neck=dict(in_channels=[32, 64, 112, 144]))\n'
-        "train_dataloader = dict(num_workers=0, persistent_workers=False, dataset=dict(indices=2))\n"
-        "val_dataloader = dict(num_workers=0, persistent_workers=False, dataset=dict(indices=3))\n"
+        'train_dataloader = dict(num_workers=0, persistent_workers=False, dataset=dict(indices=2))\n'
+        'val_dataloader = dict(num_workers=0, persistent_workers=False, dataset=dict(indices=3))\n'
         'test_dataloader = val_dataloader\n'
         'train_cfg = dict(max_epochs=1)\n'
         'default_hooks = dict(logger=dict(interval=1))\n'
-        "for pipeline in (_base_.train_pipeline, _base_.test_pipeline):\n"
+        'for pipeline in (_base_.train_pipeline, _base_.test_pipeline):\n'
         '    for step in pipeline:\n'
         "        if step['type'] == 'Resize':\n"
         "            step['scale'] = (256, 160)\n"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Tests on a Slurm cluster:
 #   [GPUS=8] [GPUS_PER_NODE=8] [CPUS_PER_TASK=5] [SRUN_ARGS=...] tools/slurm_test.sh PARTITION JOB_NAME CONFIG CHECKPOINT [arguments of test.py]
-# GPUS_PER_NODE=0 asks for no GPUs.
+# Where there are no GPUs, SRUN_ARGS=--gres=none; the numbers are then those of processes.
 set -euo pipefail
 
 if [ $# -lt 4 ]; then

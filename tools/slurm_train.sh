@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Trains on a Slurm cluster:
 #   [GPUS=16] [GPUS_PER_NODE=8] [CPUS_PER_TASK=5] [SRUN_ARGS=...] tools/slurm_train.sh PARTITION JOB_NAME CONFIG WORK_DIR [arguments of train.py]
-# GPUS_PER_NODE=0 asks for no GPUs: GPUS is then the number of processes, TASKS_PER_NODE how many run on a machine.
+# Where there are no GPUs, SRUN_ARGS=--gres=none; the numbers are then those of processes.
 set -euo pipefail
 
 if [ $# -lt 4 ]; then

@@ -1,0 +1,38 @@
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from fishnet_mmdet import CheckFixedNormHook, FishNet, StopGradClipHook
+from fishnet_mmdet.errors import FishNetError
+
+
+def runner(epoch=0, clip=None, model=None):
+    return SimpleNamespace(epoch=epoch, optim_wrapper=SimpleNamespace(clip_grad_kwargs=clip), model=model)
+
+
+@pytest.mark.parametrize('epoch, clips', [(0, True), (1, True), (2, False), (30, False)])
+def test_clipping_depends_on_the_epoch_alone(epoch, clips):
+    """A run that is resumed in epoch 30 clips no more, one resumed in epoch 1 does."""
+    hook, run = StopGradClipHook(after_epochs=2), runner(epoch, dict(max_norm=5.0))
+    hook.before_train(run)
+    hook.before_train_epoch(run)
+    assert run.optim_wrapper.clip_grad_kwargs == (dict(max_norm=5.0) if clips else None)
+
+
+def test_nothing_to_stop_is_said():
+    with pytest.raises(FishNetError, match='clip_grad'):
+        StopGradClipHook(after_epochs=2).before_train(runner())
+
+
+def test_fixed_norm_needs_statistics(small_fish):
+    model = torch.nn.ModuleDict(dict(backbone=FishNet(depth=small_fish(3))))
+    with pytest.raises(FishNetError, match='backbone is a FishNet with fixed BN'):
+        CheckFixedNormHook().before_train(runner(model=model))
+    model['backbone'].stem.norm1.running_mean += 1
+    CheckFixedNormHook().before_train(runner(model=model))
+
+
+def test_norm_that_learns_needs_none(small_fish):
+    model = FishNet(depth=small_fish(3), norm_cfg=dict(type='BN'), norm_eval=False, frozen_stages=-1)
+    CheckFixedNormHook().before_train(runner(model=torch.nn.Sequential(model)))
