@@ -11,8 +11,8 @@ check_versions()
 
 from .checkpoints import FishNetPretrained, allow_training_state  # noqa: E402  after the check, whose message is clearer
 from .engine import CheckFixedNormHook, StopGradClipHook  # noqa: E402
-from .models import Fish, FishNet  # noqa: E402
+from .models import Fish, FishNet, ZeroInitResidual  # noqa: E402
 
 allow_training_state()
 
-__all__ = ['CheckFixedNormHook', 'Fish', 'FishNet', 'FishNetPretrained', 'StopGradClipHook', '__version__']
+__all__ = ['CheckFixedNormHook', 'Fish', 'FishNet', 'FishNetPretrained', 'StopGradClipHook', 'ZeroInitResidual', '__version__']

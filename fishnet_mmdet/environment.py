@@ -29,12 +29,13 @@ def check_versions() -> None:
     for name, (lowest, too_new, mend) in NEEDED.items():
         try:
             module = importlib.import_module(name)
-        except ModuleNotFoundError as error:
-            if error.name != name:
-                raise
-            raise FishNetError(f'fishnet_mmdet needs {name}, which is not installed: {mend}') from error
+        except ImportError as error:
+            state = 'is not installed' if error.name == name else f'is installed and does not import ({error})'
+            raise FishNetError(f'fishnet_mmdet needs {name}, which {state}: {mend}') from error
         except AssertionError as error:  # mmdet's own check of mmcv's and mmengine's versions
-            raise FishNetError(f'{name} does not work with what is installed: {error} For mmcv: {mend_of("mmcv")}') from error
+            raise FishNetError(
+                f'{name} does not work with what is installed: {error} For mmcv: {NEEDED["mmcv"][-1]}'
+            ) from error
         version = tuple(map(int, re.findall(r'\d+', module.__version__)[:3]))
         if not lowest <= version < too_new:
             raise FishNetError(
@@ -61,8 +62,3 @@ def check_ops() -> None:
 def dotted(version: tuple) -> str:
     """'2.1' for (2, 1)."""
     return '.'.join(map(str, version))
-
-
-def mend_of(name: str) -> str:
-    """How to install a package."""
-    return NEEDED[name][2]

@@ -110,8 +110,10 @@ def test_schedule_of_the_paper(trained):
     backbone = trained.runner.model.backbone
     fixed = {f'backbone.{name}' for name, _ in backbone.named_buffers()}
     fixed |= {f'backbone.{name}' for name, _ in backbone.named_parameters() if name.startswith('stem') or 'norm' in name}
-    assert fixed
-    assert moved == set(trained.start) - fixed
+    # On these small images the upper levels of the neck have no anchor inside and so no gradient.
+    idle = {name for name in trained.steps[0][0] if not any(before[name][1].any() for before, _ in trained.steps)}
+    assert fixed and idle and all(name.startswith('neck.fpn_convs') for name in idle)
+    assert moved == set(trained.start) - fixed - idle
 
 
 @pytest.mark.parametrize('name', CONFIGS)

@@ -92,7 +92,7 @@ def test_bounds_are_said(monkeypatch):
 
 def test_a_module_that_another_one_misses_is_not_mistaken_for_it(monkeypatch):
     importing(monkeypatch, 'mmdet', ModuleNotFoundError("No module named 'scipy'", name='scipy'))
-    with pytest.raises(ModuleNotFoundError, match='scipy'):
+    with pytest.raises(FishNetError, match='mmdet, which is installed and does not import .*scipy.*: pip install mmdet'):
         check_versions()
 
 

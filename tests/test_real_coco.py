@@ -20,6 +20,8 @@ def test_train_and_evaluate_on_coco(command, tmp_path):
         'val_dataloader = dict(num_workers=0, persistent_workers=False, dataset=dict(indices=3))\n'
         'test_dataloader = val_dataloader\n'
         'train_cfg = dict(max_epochs=1)\n'
+        # Two steps make no confident predictions: all are evaluated.
+        "model['test_cfg'] = dict(rcnn=dict(score_thr=0.0))\n"
         'default_hooks = dict(logger=dict(interval=1))\n'
         'for pipeline in (_base_.train_pipeline, _base_.test_pipeline):\n'
         '    for step in pipeline:\n'

@@ -7,8 +7,6 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import Callable, Iterator, Optional, Sequence
 
-# Before torch is imported: also where some library asks for less, no pickled code runs on loading a checkpoint.
-os.environ['TORCH_FORCE_WEIGHTS_ONLY_LOAD'] = '1'
 # mmengine's and mmcv's own imports warn of it many times; the set-up pins a setuptools that has it.
 warnings.filterwarnings('ignore', message='.*pkg_resources is deprecated.*')
 
@@ -33,6 +31,8 @@ ELSEWHERE = 'If it lies elsewhere: --cfg-options data_root=DIR, or set the envir
 
 def run(main: Callable[[], None]) -> None:
     """Runs a command; what is wrong with its arguments, files or environment is printed as one message, with exit status 1."""
+    # Also where some library asks torch for less, no pickled code runs on loading a checkpoint.
+    os.environ['TORCH_FORCE_WEIGHTS_ONLY_LOAD'] = '1'
     try:
         main()
     except FishNetError as error:

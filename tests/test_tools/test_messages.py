@@ -30,7 +30,7 @@ def says(command):
 
 def test_no_config(says):
     says([TRAIN, 'nowhere.py'], 'nowhere.py')
-    says([INFER, REPO / 'docs', 'nowhere.py', 'x.pth', '--out-dir', 'out'], 'images')
+    says([INFER, REPO / 'requirements', 'nowhere.py', 'x.pth', '--out-dir', 'out'], 'images')
 
 
 def test_config_with_an_error(says, tmp_path):
