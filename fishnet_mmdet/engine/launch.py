@@ -39,6 +39,9 @@ def run(main: Callable[[], None]) -> None:
         if os.environ.get('LOCAL_RANK', '0') == '0':
             print(f'error: {error}', file=sys.stderr, flush=True)
         sys.exit(1)
+    # Left to the interpreter's exit, the threads of gloo can outlive what they use, and the process aborts.
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 def add_config_options(parser: ArgumentParser) -> None:
