@@ -1,5 +1,6 @@
 """What the commands in ``tools/`` share: from their arguments to a Runner, with a clear message for what is wrong."""
 
+import logging
 import os
 import sys
 import warnings
@@ -39,9 +40,13 @@ def run(main: Callable[[], None]) -> None:
         if os.environ.get('LOCAL_RANK', '0') == '0':
             print(f'error: {error}', file=sys.stderr, flush=True)
         sys.exit(1)
-    # Left to the interpreter's exit, the threads of gloo can outlive what they use, and the process aborts.
-    if torch.distributed.is_initialized():
-        torch.distributed.destroy_process_group()
+    # The work is done and on disk. In the interpreter's own exit, the threads of gloo can outlive what they use and abort.
+    if torch.distributed.is_initialized() and torch.distributed.get_backend() == 'gloo':
+        torch.distributed.barrier()
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
 
 
 def add_config_options(parser: ArgumentParser) -> None:
