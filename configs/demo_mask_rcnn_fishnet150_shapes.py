@@ -4,7 +4,7 @@ _base_ = './mask_rcnn_fishnet150_fpn_scratch.py'
 classes = ('disc', 'square', 'triangle', 'star', 'ring')
 data_root = 'work_dirs/demo/shapes/'
 scale = (128, 128)
-epochs = 8
+epochs = 9
 
 model = dict(
     roi_head=dict(bbox_head=dict(num_classes=len(classes)), mask_head=dict(num_classes=len(classes))),
@@ -54,10 +54,11 @@ test_evaluator = val_evaluator
 
 # A few hundred steps from random weights: SGD has learned next to nothing by then, AdamW has.
 optim_wrapper = dict(optimizer=dict(_delete_=True, type='AdamW', lr=3e-4, weight_decay=0.01, fused=True))
-train_cfg = dict(max_epochs=epochs, val_interval=epochs // 2)
+train_cfg = dict(max_epochs=epochs, val_interval=epochs // 3)
 param_scheduler = [
     dict(type='LinearLR', start_factor=1 / 16, by_epoch=False, begin=0, end=10),
     dict(type='CosineAnnealingLR', by_epoch=True, begin=0, end=epochs, T_max=epochs, convert_to_iter_based=True),
 ]
 auto_scale_lr = dict(enable=False)
 default_hooks = dict(logger=dict(interval=10), checkpoint=dict(interval=epochs))
+randomness = dict(seed=0)
