@@ -10,9 +10,24 @@ from .version import __version__
 check_versions()
 
 from .checkpoints import FishNetPretrained, allow_training_state  # noqa: E402  after the check, whose message is clearer
-from .engine import CheckFixedNormHook, StopGradClipHook  # noqa: E402
-from .models import Fish, FishNet, ZeroInitResidual  # noqa: E402
+from .datasets import ObjectCrops, SmallImages  # noqa: E402
+from .engine import CheckFixedNormHook, StopGradClipHook, TopAccuracy  # noqa: E402
+from .models import Classifier, Fish, FishNet, FishNeXt, Score, ZeroInitResidual  # noqa: E402
 
 allow_training_state()
 
-__all__ = ['CheckFixedNormHook', 'Fish', 'FishNet', 'FishNetPretrained', 'StopGradClipHook', 'ZeroInitResidual', '__version__']
+__all__ = [
+    'CheckFixedNormHook',
+    'Classifier',
+    'Fish',
+    'FishNeXt',
+    'FishNet',
+    'FishNetPretrained',
+    'ObjectCrops',
+    'Score',
+    'SmallImages',
+    'StopGradClipHook',
+    'TopAccuracy',
+    'ZeroInitResidual',
+    '__version__',
+]

@@ -1,18 +1,18 @@
 """The initialisation of FishNet from a file: where classification pretraining and detection are joined."""
 
-from pathlib import Path
-from typing import Container, Sequence
+import logging
+from typing import Container, Optional
 
 from mmengine.logging import print_log
 from mmengine.registry import WEIGHT_INITIALIZERS
-from torch import Tensor, nn
+from torch import nn
 
 from ..errors import FishNetError
-from .reading import read_checkpoint
-from .released import is_released, rename_released
+from .fetching import is_remote, local_file
+from .fitting import COUNT, check_finite, differences
+from .reading import read_checkpoint, some, weights_in
+from .recognise import architecture, recognise
 
-SHOWN_KEYS = 5
-PARTS = ('stem', 'tail', 'bridge', 'body')
 #: How a detector is trained when there are no pretrained weights: fixed BN diverges on random ones.
 FROM_SCRATCH = (
     "to train without any, do as configs/mask_rcnn_fishnet150_fpn_scratch.py: norm_cfg=dict(type='BN'), "
@@ -22,12 +22,12 @@ FROM_SCRATCH = (
 
 
 def check_pretrained(checkpoint: str) -> None:
-    """Checks that a file with pretrained weights is there.
+    """Checks that a file with pretrained weights is there; an address is left to the download.
 
     Raises:
         FishNetError: If it is not; the message says where to get it and how to train without it.
     """
-    if not Path(checkpoint).is_file():
+    if not is_remote(checkpoint) and not local_file(checkpoint).is_file():
         raise FishNetError(
             f'the pretrained weights {checkpoint} are not there. Released ones (fishnet99_ckpt.tar, fishnet150_ckpt.tar, '
             'fishnet201_ckpt.tar) are linked from the README of https://github.com/kevin-ssy/FishNet: put the file there, or '
@@ -38,53 +38,63 @@ def check_pretrained(checkpoint: str) -> None:
 
 @WEIGHT_INITIALIZERS.register_module()
 class FishNetPretrained:
-    """Loads the weights of a FishNet: ``init_cfg=dict(type='FishNetPretrained', checkpoint=FILE)``.
+    """Loads the weights of a FishNet: ``init_cfg=dict(type='FishNetPretrained', checkpoint=FILE_OR_URL)``.
+
+    The file may be a released one (``fishnet150_ckpt.tar``), a checkpoint of a classifier or detector with a FishNet in it,
+    or a FishNet's own ``state_dict``; written by ``torch.save`` or by safetensors.
 
     Args:
-        checkpoint (str): A released file (``fishnet150_ckpt.tar``), or one with a FishNet's ``state_dict`` under our names.
+        checkpoint (str): A file, or an address (https, http or file) that it is downloaded from, once.
+        strict (bool): Whether every tensor of the network must be set. If not, those are that fit by name and shape.
+        prefix (str, optional): What the names of the backbone's tensors begin with, where the file holds several FishNets:
+            'teacher.backbone.', say.
     """
 
-    def __init__(self, checkpoint: str) -> None:
+    def __init__(self, checkpoint: str, strict: bool = True, prefix: Optional[str] = None) -> None:
         self.checkpoint = checkpoint
+        self.strict = strict
+        self.prefix = prefix
 
     def __call__(self, module: nn.Module) -> None:
-        """Sets every tensor of ``module``.
+        """Sets every tensor of ``module``, or none.
 
         Raises:
-            FishNetError: If the file cannot be read, or a tensor of the network is missing in it or has another shape.
+            FishNetError: If the file cannot be read, a tensor of the network is missing in it or has another shape (where not
+                strict: no tensor fits), or a weight is NaN or infinite.
         """
-        check_pretrained(self.checkpoint)
-        given = read_checkpoint(self.checkpoint)
-        given = given.get('state_dict', given)
-        if not _is_state_dict(given):
-            raise FishNetError(f'{self.checkpoint} holds no weights: no state_dict of names and tensors')
-        if is_released(given):
-            given = rename_released(given)
         wanted = module.state_dict()
-        # Files from before PyTorch 0.4.1 do not count batches; nothing that FishNet computes depends on the count.
-        for name in wanted:
-            if name.endswith('num_batches_tracked'):
-                given.setdefault(name, wanted[name])
-        unused = [name for name in given if name not in wanted]
-        complaints = {
-            'are missing in the file': [name for name in wanted if name not in given],
-            'of the file are not in the network': [name for name in unused if _belongs_to_fish(name, wanted)],
-            'have another shape': [
-                f'{name} is {tuple(given[name].shape)} and should be {tuple(wanted[name].shape)}'
-                for name in wanted
-                if name in given and given[name].shape != wanted[name].shape
-            ],
-        }
-        complaints = [f'{len(names)} tensors {what}: {_some(names)}' for what, names in complaints.items() if names]
-        if complaints:
+        if 'stem.conv1.weight' not in wanted:
             raise FishNetError(
-                f'{self.checkpoint} does not fit this FishNet-{module.fish.depth} of {len(wanted)} tensors: '
-                f'{"; ".join(complaints)}'
+                f'FishNetPretrained sets the weights of a FishNet, not of a {type(module).__name__}: its init_cfg belongs in '
+                'the backbone'
             )
-        module.load_state_dict({name: given[name] for name in wanted})
+        check_pretrained(self.checkpoint)
+        file = local_file(self.checkpoint)
+        weights = weights_in(read_checkpoint(file), file)
+        found = recognise(weights, file, self.prefix)
+        given = found.backbone
+        fitting = {name: given[name] for name in wanted if name in given and given[name].shape == wanted[name].shape}
+        # BN's counts do not matter: a file without them sets everything, and one that fits in them alone nothing.
+        learned = [name for name in wanted if not name.endswith(COUNT)]
+        left = [name for name in learned if name not in fitting]
+        problem = differences(given, wanted, [name for name in given if _belongs_to_fish(name, wanted)])
+        if problem and (self.strict or len(left) == len(learned)):
+            raise FishNetError(
+                f'{file} holds {found.description}, which does not fit this {architecture(wanted).name} of {len(wanted)} '
+                f'tensors: {problem}'
+            )
+        check_finite(fitting, file)
+        module.load_state_dict(fitting, strict=False)
+        if problem:
+            print_log(
+                f'FishNet: {file} holds {found.description}, which does not fit this {architecture(wanted).name}; '
+                f'{len(left)} of {len(wanted)} tensors keep their initial values: {some(left) or "none"}',
+                logger='current',
+                level=logging.WARNING,
+            )
         print_log(
-            f"FishNet: loaded {len(wanted)} tensors from {self.checkpoint}; {len(unused)} others in it (the score's, say) are "
-            'not used',
+            f'FishNet: loaded {len(wanted) - len(left)} of {len(wanted)} tensors from {file}, {found.description}; '
+            f"{len(weights) - len(fitting)} others in it (the score's, say) are not used",
             logger='current',
         )
 
@@ -92,18 +102,8 @@ class FishNetPretrained:
         return f'{type(self).__name__}: load from {self.checkpoint}'
 
 
-def _is_state_dict(value) -> bool:
-    return isinstance(value, dict) and all(isinstance(k, str) and isinstance(v, Tensor) for k, v in value.items()) and value
-
-
 def _belongs_to_fish(name: str, wanted: Container[str]) -> bool:
-    """Whether a tensor lies in a part that the network has: not the score, nor what a shortened head leaves out."""
+    """Whether the network should have a tensor, and has not: one outside of what a shortened head leaves out."""
     part, *rest = name.split('.')
-    if part == 'head':
-        block = '.'.join([part, *rest[:2]]) + '.'
-        return any(other.startswith(block) for other in wanted)
-    return part in PARTS
-
-
-def _some(names: Sequence[str]) -> str:
-    return ', '.join(names[:SHOWN_KEYS]) + (' ...' if len(names) > SHOWN_KEYS else '')
+    block = '.'.join([part, *rest[:2]]) + '.'
+    return name not in wanted and (part != 'head' or any(other.startswith(block) for other in wanted))

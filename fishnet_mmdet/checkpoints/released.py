@@ -22,6 +22,9 @@ BRIDGE = {
 }
 SCORE = {'3.0': 'norm1', '3.2': 'conv1', '3.3': 'norm2', '4.1': 'conv2'}
 
+#: What the names of a FishNet's tensors begin with.
+PARTS = ('stem.', 'tail.', 'bridge.', 'body.', 'head.')
+
 
 def is_released(state_dict: Dict[str, Tensor]) -> bool:
     """Whether the weights have the released models' names, behind ``module.`` or not."""
@@ -41,6 +44,21 @@ def rename_released(state_dict: Dict[str, Tensor]) -> Dict[str, Tensor]:
     # A fish of N stages in each part has the stages 0 ... 3N.
     num_stages = max(int(match[1]) for match in map(re.compile(r'fish\.fish\.(\d+)').match, state_dict) if match) // 3
     return {_rename(name, num_stages) or name: tensor for name, tensor in state_dict.items()}
+
+
+def as_classifier_weights(state_dict: Dict[str, Tensor]) -> Dict[str, Tensor]:
+    """The weights of a released model under the names of our classifier: ``backbone.`` and ``score.``.
+
+    Args:
+        state_dict (dict[str, Tensor]): Weights of a released model, or any others, which keep their names.
+
+    Returns:
+        dict[str, Tensor]: The same tensors in the same order.
+    """
+    if not is_released(state_dict):
+        return dict(state_dict)
+    renamed = rename_released(state_dict)
+    return {f'backbone.{name}' if name.startswith(PARTS) else name: tensor for name, tensor in renamed.items()}
 
 
 def _rename(name: str, num_stages: int) -> Optional[str]:

@@ -1,1 +1,8 @@
-"""Data sets that this package makes itself."""
+"""Data sets, and transforms for classification."""
+
+from .image_folder import ImageFolder
+from .object_crops import ObjectCrops
+from .small_images import SmallImages
+from .transforms import PackImage, PCALighting, RandomPadCrop, RandomResizedCrop
+
+__all__ = ['ImageFolder', 'ObjectCrops', 'PCALighting', 'PackImage', 'RandomPadCrop', 'RandomResizedCrop', 'SmallImages']

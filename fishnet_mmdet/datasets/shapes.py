@@ -17,7 +17,7 @@ CLASSES = ('disc', 'square', 'triangle', 'star', 'ring')
 SPLITS = ('train', 'val')
 
 #: Raised when the pictures or annotations change: what an older version made is then not taken for this one's.
-GENERATOR = 1
+GENERATOR = 2
 MAX_SHAPES = 4
 #: How often a shape is of a size, and the range of the square root of its whole area in pixels. The ranges lie inside
 #: COCO's small (area up to 32**2), medium and large (from 96**2).
@@ -148,7 +148,7 @@ def draw_scene(rng: np.random.Generator) -> Tuple[np.ndarray, List[Tuple[int, np
             covered |= mask
             kept.append((label, contours, visible))
 
-    for _, contours, visible in reversed(kept):
+    for label, contours, visible in reversed(kept):
         # The candidate that is farthest from every colour in use, so that shapes stand out from all around them.
         candidates = _colours(rng, label, 4)
         distances = np.linalg.norm(candidates[:, None] - colours, axis=2).min(1)

@@ -1,5 +1,7 @@
 """What training adds to mmengine's Runner."""
 
+from .accuracy import TopAccuracy
+from .bfloat16 import BFloat16OptimWrapper
 from .hooks import CheckFixedNormHook, StopGradClipHook
 
-__all__ = ['CheckFixedNormHook', 'StopGradClipHook']
+__all__ = ['BFloat16OptimWrapper', 'CheckFixedNormHook', 'StopGradClipHook', 'TopAccuracy']

@@ -27,6 +27,8 @@ COCO_LAYOUT = """COCO is expected as
     {root}/val2017/*.jpg
 from https://cocodataset.org/#download (2017 Train images, 2017 Val images, 2017 Train/Val annotations).
 """
+#: Data sets that check their files themselves, when they are made.
+SELF_CHECKING = ('ImageFolder', 'ObjectCrops', 'SmallImages')
 ELSEWHERE = 'If it lies elsewhere: --cfg-options data_root=DIR, or set the environment variable MMDET_DATASETS=DIR.'
 
 
@@ -38,7 +40,8 @@ def run(main: Callable[[], None]) -> None:
         main()
     except FishNetError as error:
         if os.environ.get('LOCAL_RANK', '0') == '0':
-            print(f'error: {error}', file=sys.stderr, flush=True)
+            # What a dataloader's worker raises arrives with the worker's trace before it.
+            print(f'error: {str(error).rpartition("FishNetError: ")[2].strip()}', file=sys.stderr, flush=True)
         sys.exit(1)
     # The work is done and on disk. In the interpreter's own exit, the threads of gloo can outlive what they use and abort.
     if torch.distributed.is_initialized() and torch.distributed.get_backend() == 'gloo':
@@ -125,7 +128,8 @@ def move_data(cfg: Config, data_root: str) -> None:
     old = cfg.get('data_root')
     if not old:
         raise FishNetError('this config names no data_root to be moved: set the paths of its dataloaders and evaluators')
-    new = os.path.join(os.path.expanduser(data_root), '')
+    # A root that is a folder ends with a slash in mmdet's configs; one that may be an archive does not.
+    new = os.path.expanduser(data_root).rstrip('/') + ('/' if old.endswith('/') else '')
 
     def moved(value):
         if isinstance(value, dict):
@@ -140,6 +144,35 @@ def move_data(cfg: Config, data_root: str) -> None:
         cfg[key] = moved(cfg[key])
 
 
+def set_epochs(cfg: Config, epochs: int) -> None:
+    """Shortens or stretches the schedule of a config: its length, and what its schedulers do after the warm-up.
+
+    Raises:
+        FishNetError: If the config does not train by epochs, or ``epochs`` is not positive.
+    """
+    old = cfg.train_cfg.get('max_epochs')
+    if not old or epochs < 1:
+        raise FishNetError(
+            f'the epochs must be 1 or more, and the config one that trains by epochs (max_epochs), not {epochs}'
+        )
+    cfg.train_cfg.max_epochs = epochs
+    for scheduler in cfg.param_scheduler:
+        if scheduler.get('by_epoch', True) and scheduler.get('end') == old:
+            scheduler.end = epochs
+            if 'T_max' in scheduler:
+                scheduler.T_max = epochs - scheduler.get('begin', 0)
+            if 'milestones' in scheduler:
+                scheduler.milestones = [round(milestone * epochs / old) for milestone in scheduler.milestones]
+
+
+def use_mixed_precision(cfg: Config) -> None:
+    """Lets training compute in float16 on a GPU, in bfloat16 on the CPU."""
+    if torch.cuda.is_available():
+        cfg.optim_wrapper.update(type='AmpOptimWrapper', loss_scale='dynamic')
+    else:
+        cfg.optim_wrapper.type = 'BFloat16OptimWrapper'
+
+
 def check_data(cfg: Config, dataloaders: Sequence[str]) -> None:
     """Checks that the annotation files and image folders of some dataloaders are there.
 
@@ -152,6 +185,8 @@ def check_data(cfg: Config, dataloaders: Sequence[str]) -> None:
     """
     for key in dataloaders:
         for dataset in _datasets((cfg.get(key) or {}).get('dataset')):
+            if dataset.get('type') in SELF_CHECKING:
+                continue
             root = dataset.get('data_root') or ''
             paths = [dataset.get('ann_file'), *(dataset.get('data_prefix') or {}).values()]
             for path in paths:

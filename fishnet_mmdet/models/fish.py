@@ -1,14 +1,17 @@
 """The variants of FishNet as data: which stages a fish has, how wide and how deep they are."""
 
-from dataclasses import dataclass, fields
-from typing import Iterator, Mapping, NamedTuple, Sequence, Tuple, Union
+from dataclasses import dataclass, fields, replace
+from typing import Dict, Iterator, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
 from ..errors import FishNetError
 
 #: Width of a residual unit's output divided by the width of its 3x3 convolution.
 EXPANSION = 4
+#: The same where the 3x3 convolution is grouped: ResNeXt's bottleneck is twice as wide.
+GROUPED_EXPANSION = 2
 #: Width of the bridge's output divided by the width of its squeezed attention vector.
 SQUEEZE = 16
+STEM_STRIDES = (1, 2, 4)
 
 
 class Stage(NamedTuple):
@@ -19,8 +22,10 @@ class Stage(NamedTuple):
     out_channels: int
     units: int
     dilation: int = 1
+    group_width: Optional[int] = None
     skip_channels: int = 0
     transfers: int = 0
+    skip_group_width: Optional[int] = None
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,7 @@ class Fish:
         head_units (Sequence[int]): R of the head's stages.
         body_transfers (Sequence[int]): T from the tail into the body's stages.
         head_transfers (Sequence[int]): T from the body into the head's stages.
-        stem_channels (int): Channels of F0, at stride 4.
+        stem_channels (int): Channels of F0.
         tail_channels (Sequence[int]): Channels of F1 ... FN.
         bridge_channels (int): Channels that leave the bridge.
         body_channels (Sequence[int]): Channels of the body's R.
@@ -47,6 +52,9 @@ class Fish:
             checked.
         body_dilations (Sequence[int]): Dilation of the 3x3 convolutions in the body's R.
         head_dilations (Sequence[int]): Dilation of the 3x3 convolutions in the head's R.
+        stem_stride (int): Stride of F0: 4 as in the paper, or 2 or 1 for small images.
+        group_width (int, optional): Channels of a group of the 3x3 convolutions at F0's resolution; it doubles with each
+            stage, and the bottleneck is twice as wide (FishNeXt, section 4.2). None: not grouped.
 
     Raises:
         FishNetError: If the numbers do not make a fish; the message says which stage and what would fit.
@@ -65,13 +73,17 @@ class Fish:
     head_channels: Sequence[int] = (320, 832, 1600)
     body_dilations: Sequence[int] = (1, 2, 4)
     head_dilations: Sequence[int] = (1, 1, 1)
+    stem_stride: int = 4
+    group_width: Optional[int] = None
 
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            if field.type is int:
+            if field.type is int or field.name == 'group_width' and value is not None:
                 if not _is_count(value):
                     raise FishNetError(f'{field.name} of a fish must be a positive integer, not {value!r}')
+                continue
+            if value is None and field.name == 'group_width':
                 continue
             if not isinstance(value, Sequence) or not value or not all(map(_is_count, value)):
                 raise FishNetError(f'{field.name} of a fish must be positive integers, one for each stage, not {value!r}')
@@ -81,6 +93,10 @@ class Fish:
                     f'{len(self.tail_units)}, but {field.name} has {len(value)}: {value!r}'
                 )
             object.__setattr__(self, field.name, tuple(value))
+        if self.stem_stride not in STEM_STRIDES:
+            raise FishNetError(
+                f'stem_stride of a fish must be one of {", ".join(map(str, STEM_STRIDES))}, not {self.stem_stride}'
+            )
         self._check_channels()
 
     @property
@@ -126,28 +142,48 @@ class Fish:
     @property
     def strides(self) -> Tuple[int, ...]:
         """tuple[int]: Strides of the output levels with respect to the input image."""
-        return tuple(4 * 2**level for level in range(self.num_stages + 1))
+        return tuple(self.stem_stride * 2**level for level in range(self.num_stages + 1))
+
+    @property
+    def group_widths(self) -> Tuple[Optional[int], ...]:
+        """tuple[int | None]: Channels of a group of the 3x3 convolutions, by level: at the resolution of F0 ... FN."""
+        return tuple(self.group_width and self.group_width * 2**level for level in range(self.num_stages + 1))
 
     def tail_stages(self) -> Iterator[Stage]:
         """The stages of the tail, shallow to deep."""
-        numbers = range(1, self.num_stages + 1)
-        return map(Stage, numbers, self.tail_features, self.tail_channels, self.tail_units)
-
-    def body_stages(self) -> Iterator[Stage]:
-        """The stages of the body, deep to shallow."""
         return map(
             Stage,
-            range(self.num_stages, 0, -1),
+            range(1, self.num_stages + 1),
+            self.tail_features,
+            self.tail_channels,
+            self.tail_units,
+            (1,) * self.num_stages,
+            self.group_widths,
+        )
+
+    def bridge_stage(self) -> Stage:
+        """R of the bridge, which widens the deepest feature first."""
+        channels = 2 * self.tail_channels[-1], self.bridge_channels
+        return Stage(self.num_stages + 1, *channels, self.bridge_units, group_width=self.group_widths[-1])
+
+    def body_stages(self) -> Iterator[Stage]:
+        """The stages of the body, deep to shallow: R at the resolution that comes in, T at the one above."""
+        levels = range(self.num_stages, 0, -1)
+        return map(
+            Stage,
+            levels,
             self.body_features,
             self.body_channels,
             self.body_units,
             self.body_dilations,
+            (self.group_widths[level] for level in levels),
             reversed(self.tail_features[:-1]),
             self.body_transfers,
+            (self.group_widths[level - 1] for level in levels),
         )
 
     def head_stages(self) -> Iterator[Stage]:
-        """The stages of the head, shallow to deep."""
+        """The stages of the head, shallow to deep: R at the resolution that comes in, T at the one below."""
         return map(
             Stage,
             range(1, self.num_stages + 1),
@@ -155,8 +191,10 @@ class Fish:
             self.head_channels,
             self.head_units,
             self.head_dilations,
+            self.group_widths,
             reversed(self.body_features[:-1]),
             self.head_transfers,
+            self.group_widths[1:],
         )
 
     def _check_channels(self) -> None:
@@ -190,14 +228,64 @@ class Fish:
                     f'head stage {stage.number} of a fish gets {stage.in_channels} channels by concatenation and keeps '
                     f'them (Eq. 9): its head_channels must be {stage.in_channels}, not {stage.out_channels}'
                 )
+        if self.group_width is not None:
+            self._check_groups()
+
+    def _check_groups(self) -> None:
+        for part in ('tail', 'bridge', 'body', 'head'):
+            stages = (self.bridge_stage(),) if part == 'bridge' else getattr(self, f'{part}_stages')()
+            for stage in stages:
+                for channels, group in (
+                    (stage.out_channels, stage.group_width),
+                    (stage.skip_channels, stage.skip_group_width),
+                ):
+                    if group and channels % (GROUPED_EXPANSION * group):
+                        raise FishNetError(
+                            f'{part} stage {stage.number} of a fish cannot divide the {channels // GROUPED_EXPANSION} channels '
+                            f'of its bottleneck into groups of {group}: with this group_width its channels must be multiples '
+                            f'of {GROUPED_EXPANSION * group}'
+                        )
 
 
 def _is_count(value) -> bool:
     return type(value) is int and value > 0
 
 
-#: The released models, by depth.
+#: The variants of FishNet by the numbers that they are named for. 99, 150 and 201 are released, and count layers. 55 and 77
+#: are a report's, for small images: 77 is 99 with a quarter of its channels; 55 has an eighth of them and two stages in each
+#: part (the units are those of 99's first two; the report does not tell them). The report lists 48 channels for 55's last
+#: head stage, which is what T brings to it; with what the head keeps itself (Eq. 9), there are 80.
 FISHES = {
+    55: Fish(
+        tail_units=(2, 2),
+        bridge_units=2,
+        body_units=(1, 1),
+        head_units=(1, 2),
+        body_transfers=(1, 1),
+        head_transfers=(1, 4),
+        stem_channels=8,
+        tail_channels=(16, 32),
+        bridge_channels=32,
+        body_channels=(32, 24),
+        head_channels=(32, 80),
+        body_dilations=(1, 2),
+        head_dilations=(1, 1),
+        stem_stride=1,
+    ),
+    77: Fish(
+        tail_units=(2, 2, 6),
+        bridge_units=2,
+        body_units=(1, 1, 1),
+        head_units=(1, 2, 2),
+        body_transfers=(1, 1, 1),
+        head_transfers=(1, 1, 4),
+        stem_channels=16,
+        tail_channels=(32, 64, 128),
+        bridge_channels=128,
+        body_channels=(128, 96, 64),
+        head_channels=(80, 208, 400),
+        stem_stride=1,
+    ),
     99: Fish(
         tail_units=(2, 2, 6),
         bridge_units=2,
@@ -224,13 +312,17 @@ FISHES = {
     ),
 }
 
+#: FishNeXt (section 4.2): the same with grouped convolutions, 4 channels a group at stride 4 ("4d" in Table 1).
+FISHNEXTS = {depth: replace(FISHES[depth], group_width=4) for depth in (99, 150, 201)}
 
-def get_fish(depth: Union[int, Fish, Mapping]) -> Fish:
+
+def get_fish(depth: Union[int, Fish, Mapping], variants: Dict[int, Fish] = FISHES) -> Fish:
     """The fish of a depth.
 
     Args:
-        depth (int | Fish | Mapping): A key of ``FISHES``, or a custom fish: a :class:`Fish` or, in a config, a dict of its
+        depth (int | Fish | Mapping): A key of ``variants``, or a custom fish: a :class:`Fish` or, in a config, a dict of its
             arguments.
+        variants (dict[int, Fish]): ``FISHES`` or ``FISHNEXTS``.
 
     Raises:
         FishNetError: If there is no such depth, or the custom fish does not fit together.
@@ -246,9 +338,9 @@ def get_fish(depth: Union[int, Fish, Mapping]) -> Fish:
         if missing:
             raise FishNetError(f'a fish needs {", ".join(missing)} too')
         return Fish(**depth)
-    if type(depth) is not int or depth not in FISHES:
+    if type(depth) is not int or depth not in variants:
         raise FishNetError(
-            f'FishNet has no depth {depth!r}: choose one of {", ".join(map(str, FISHES))}, or give a fish of your own as a '
+            f'there is no depth {depth!r}: choose one of {", ".join(map(str, variants))}, or give a fish of your own as a '
             'dict of the arguments of fishnet_mmdet.Fish (in a config that inherits a depth, with _delete_=True)'
         )
-    return FISHES[depth]
+    return variants[depth]

@@ -7,7 +7,6 @@ from typing import Callable, List, Mapping, NamedTuple, Optional, Sequence, Tupl
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
-from mmcv.cnn import build_norm_layer
 from mmdet.registry import MODELS
 from mmengine.logging import print_log
 from mmengine.model import BaseModule
@@ -16,8 +15,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..checkpoints import FROM_SCRATCH
 from ..errors import FishNetError
-from .fish import SQUEEZE, Fish, Stage, get_fish
-from .units import Norm, ResidualUnit, refine_units, transfer_units
+from .fish import FISHES, FISHNEXTS, SQUEEZE, Fish, Stage, get_fish
+from .units import Norm, ResidualUnit, build_norm, refine_units, transfer_units
 
 HEAD_OUTPUTS = ('refined', 'concat')
 
@@ -46,12 +45,16 @@ def up(x: Tensor, size: Sequence[int]) -> Tensor:
 
 
 class Stem(nn.Module):
-    """The convolutions on the resolution of the input, and max-pooling: F0 at stride 4 (section 4.4)."""
+    """Three convolutions, and max-pooling: F0 at stride 4 (section 4.4).
 
-    def __init__(self, out_channels: int, norm: Norm) -> None:
+    For small images the pooling (stride 2), and the first convolution's stride (stride 1), are left out.
+    """
+
+    def __init__(self, out_channels: int, stride: int, norm: Norm) -> None:
         super().__init__()
         width = out_channels // 2
-        self.conv1 = nn.Conv2d(3, width, 3, stride=2, padding=1, bias=False)
+        self.pool = stride == 4
+        self.conv1 = nn.Conv2d(3, width, 3, stride=min(stride, 2), padding=1, bias=False)
         self.norm1 = norm(width)
         self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=False)
         self.norm2 = norm(width)
@@ -59,11 +62,11 @@ class Stem(nn.Module):
         self.norm3 = norm(out_channels)
 
     def forward(self, image: Tensor) -> Tensor:
-        """(n, 3, h, w) to (n, out_channels, ceil(h / 4), ceil(w / 4))."""
+        """(n, 3, h, w) to (n, out_channels, ceil(h / stride), ceil(w / stride))."""
         x = F.relu(self.norm1(self.conv1(image)))
         x = F.relu(self.norm2(self.conv2(x)))
         x = F.relu(self.norm3(self.conv3(x)))
-        return F.max_pool2d(x, 3, stride=2, padding=1)
+        return F.max_pool2d(x, 3, stride=2, padding=1) if self.pool else x
 
 
 class Attention(nn.Module):
@@ -85,14 +88,14 @@ class Attention(nn.Module):
 class Bridge(nn.Module):
     """From tail to body: R of the widened deepest feature, weighted by channel-wise attention (section 3.2)."""
 
-    def __init__(self, in_channels: int, out_channels: int, num_units: int, unit: Callable, norm: Norm) -> None:
+    def __init__(self, in_channels: int, stage: Stage, unit: Callable, norm: Norm) -> None:
         super().__init__()
         self.norm1 = norm(in_channels)
         self.conv1 = nn.Conv2d(in_channels, in_channels // 2, 1, bias=False)
         self.norm2 = norm(in_channels // 2)
-        self.conv2 = nn.Conv2d(in_channels // 2, 2 * in_channels, 1)
-        self.refine = refine_units(Stage(0, 2 * in_channels, out_channels, units=num_units), unit)
-        self.attention = Attention(2 * in_channels, out_channels, norm)
+        self.conv2 = nn.Conv2d(in_channels // 2, stage.in_channels, 1)
+        self.refine = refine_units(stage, unit)
+        self.attention = Attention(stage.in_channels, stage.out_channels, norm)
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, in_channels, h, w) to (n, out_channels, h, w)."""
@@ -139,8 +142,9 @@ class FishNet(BaseModule):
     keep and refine the features of every resolution. A detector's neck takes the head's features.
 
     Args:
-        depth (int | Mapping | Fish): 99, 150 or 201, or a custom fish: the arguments of :class:`Fish` as a dict.
-        out_indices (Sequence[int]): Levels to put out, ascending; level i has stride 4 * 2**i. For the released depths 0 to
+        depth (int | Mapping | Fish): 99, 150 or 201, as released; 55 or 77, for small images; or a custom fish: the arguments
+            of :class:`Fish` as a dict.
+        out_indices (Sequence[int]): Levels to put out, ascending; level i has stride 4 * 2**i (55 and 77: 2**i). For the released depths 0 to
             3, with 320, 832, 1600 and 2112 channels. What lies behind the last one is not built.
         head_output (str): 'refined' puts out the head's refined features R(F7), R(F8), R(F9), and F10 (Eq. 9, where the
             paper attaches FPN); 'concat' their inputs F7, F8, F9, and F10. Channels and sizes are the same.
@@ -154,7 +158,8 @@ class FishNet(BaseModule):
         with_cp (bool): Whether to keep only the inputs of the residual units for the backward pass, and compute the rest
             again: less memory, more time. BN that learns its statistics then updates them twice a step.
         init_cfg (dict | list[dict], optional): Initialisation; for released models and our own checkpoints
-            ``dict(type='FishNetPretrained', checkpoint=FILE)``. The default is the released models' random one.
+            ``dict(type='FishNetPretrained', checkpoint=FILE_OR_URL)``; mmengine's
+            ``Pretrained`` is taken as that. The default is the released models' random one.
 
     Attributes:
         fish (Fish): The variant.
@@ -181,6 +186,8 @@ class FishNet(BaseModule):
         (1, 2112, 2, 3)
     """
 
+    variants = FISHES
+
     def __init__(
         self,
         depth: Union[int, Mapping, Fish] = 150,
@@ -197,8 +204,8 @@ class FishNet(BaseModule):
                 dict(type='Kaiming', layer='Conv2d', mode='fan_out', nonlinearity='relu'),
                 dict(type='Constant', layer=['_BatchNorm', 'GroupNorm'], val=1, bias=0),
             ]
-        super().__init__(init_cfg)
-        self.fish = fish = get_fish(depth)
+        super().__init__(_strict(init_cfg))
+        self.fish = fish = get_fish(depth, self.variants)
         self.out_indices = _check_out_indices(out_indices, fish)
         if head_output not in HEAD_OUTPUTS:
             raise FishNetError(f'head_output must be one of {", ".join(map(repr, HEAD_OUTPUTS))}, not {head_output!r}')
@@ -209,20 +216,17 @@ class FishNet(BaseModule):
                 f'{fish.num_stages} (stages of the tail too), not {frozen_stages!r}'
             )
         self.frozen_stages = frozen_stages
-        if not isinstance(norm_cfg, Mapping) or 'type' not in norm_cfg:
-            raise FishNetError(f"norm_cfg must be a dict like dict(type='BN', requires_grad=False), not {norm_cfg!r}")
-        self.norm_cfg = dict(norm_cfg)
         self.norm_eval = norm_eval
 
-        norm = partial(_build_norm, self.norm_cfg)
+        norm = partial(build_norm, norm_cfg)
         unit = partial(ResidualUnit, norm=norm, with_cp=with_cp)
         # Parameters that no output depends on would stop distributed training: the head ends where the last output is.
         last = self.out_indices[-1]
         num_refined = last + 1 if head_output == 'refined' else last
 
-        self.stem = Stem(fish.stem_channels, norm)
+        self.stem = Stem(fish.stem_channels, fish.stem_stride, norm)
         self.tail = nn.ModuleDict({f'stage{s.number}': refine_units(s, unit) for s in fish.tail_stages()})
-        self.bridge = Bridge(fish.tail_channels[-1], fish.bridge_channels, fish.bridge_units, unit, norm)
+        self.bridge = Bridge(fish.tail_channels[-1], fish.bridge_stage(), unit, norm)
         self.body = nn.ModuleDict(
             {
                 f'stage{s.number}': BodyStage(refine_units(s, unit, reduce=True), transfer_units(s, unit))
@@ -280,7 +284,7 @@ class FishNet(BaseModule):
 
         Returns:
             tuple[Tensor]: A feature for each of ``out_indices``: level i is (n, channels, ceil(h / s), ceil(w / s)) with the
-            stride s = 4 * 2**i, whether or not h and w are multiples of s, as with mmdet's ResNet.
+            stride s = 4 * 2**i (that of the fish), whether or not h and w are multiples of s, as with mmdet's ResNet.
         """
         features = self.features(image)
         levels = features.head
@@ -330,14 +334,24 @@ class FishNet(BaseModule):
             part.requires_grad_(False)
 
 
-def _build_norm(norm_cfg: dict, channels: int) -> nn.Module:
-    try:
-        return build_norm_layer(norm_cfg, channels)[1]
-    except (AssertionError, ArithmeticError, LookupError, TypeError, ValueError) as error:
-        raise FishNetError(
-            f"norm_cfg {norm_cfg} makes no normalisation layer of {channels} channels ({error}): it must be one of mmcv's, "
-            "dict(type='BN'), 'SyncBN' or dict(type='GN', num_groups=16), whose groups divide all channels of the fish"
-        ) from error
+@MODELS.register_module()
+class FishNeXt(FishNet):
+    """FishNet with grouped 3x3 convolutions in bottlenecks twice as wide (section 4.2 and Table 1; never released).
+
+    All units of one resolution have the same group width: 4 at stride 4, doubled with each stage. The arguments are those of
+    :class:`FishNet`; depth is 99, 150 or 201, or a custom fish, with its own ``group_width``.
+    """
+
+    variants = FISHNEXTS
+
+
+def _strict(init_cfg: Union[dict, List[dict]]) -> Union[dict, List[dict]]:
+    """Lets FishNet's own loader do what mmengine's ``Pretrained`` would: that one passes over names that do not fit."""
+    if isinstance(init_cfg, list):
+        return [_strict(one) for one in init_cfg]
+    if init_cfg.get('type') == 'Pretrained':
+        return dict(type='FishNetPretrained', checkpoint=init_cfg['checkpoint'], prefix=init_cfg.get('prefix'))
+    return init_cfg
 
 
 def _check_out_indices(out_indices: Sequence[int], fish: Fish) -> Tuple[int, ...]:

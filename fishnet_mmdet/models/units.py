@@ -1,17 +1,40 @@
 """The building blocks of the fish: the residual unit and what is made of it."""
 
 from functools import partial
-from typing import Callable
+from typing import Callable, Mapping, Optional
 
 import torch.nn as nn
 import torch.nn.functional as F
+from mmcv.cnn import build_norm_layer
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from .fish import EXPANSION, Stage
+from ..errors import FishNetError
+from .fish import EXPANSION, GROUPED_EXPANSION, Stage
 
 #: Makes the normalisation layer for so many channels.
 Norm = Callable[[int], nn.Module]
+
+
+def build_norm(norm_cfg: Mapping, channels: int) -> nn.Module:
+    """The normalisation layer of a config.
+
+    Args:
+        norm_cfg (Mapping): As mmcv has it, ``dict(type='BN', requires_grad=False)`` say.
+        channels (int): Its channels.
+
+    Raises:
+        FishNetError: If mmcv cannot make it.
+    """
+    if not isinstance(norm_cfg, Mapping) or 'type' not in norm_cfg:
+        raise FishNetError(f"norm_cfg must be a dict like dict(type='BN', requires_grad=False), not {norm_cfg!r}")
+    try:
+        return build_norm_layer(dict(norm_cfg), channels)[1]
+    except (AssertionError, ArithmeticError, LookupError, TypeError, ValueError) as error:
+        raise FishNetError(
+            f"norm_cfg {norm_cfg} makes no normalisation layer of {channels} channels ({error}): it must be one of mmcv's, "
+            "dict(type='BN'), 'SyncBN' or dict(type='GN', num_groups=16), whose groups divide all channels of the fish"
+        ) from error
 
 
 class Shortcut(nn.Module):
@@ -55,6 +78,7 @@ class ResidualUnit(nn.Module):
         out_channels (int): Channels out.
         norm (Callable): Makes the normalisation layer for a number of channels.
         dilation (int): Dilation, and padding, of the 3x3 convolution.
+        group_width (int, optional): Channels of a group of the 3x3 convolution, which is then twice as wide (FishNeXt).
         reduce (bool): Whether the shortcut reduces the channels by summing them (Eq. 8) instead of by a convolution.
         with_cp (bool): Whether to keep only the unit's input for the backward pass and compute the rest again.
     """
@@ -65,15 +89,17 @@ class ResidualUnit(nn.Module):
         out_channels: int,
         norm: Norm,
         dilation: int = 1,
+        group_width: Optional[int] = None,
         reduce: bool = False,
         with_cp: bool = False,
     ) -> None:
         super().__init__()
-        width = out_channels // EXPANSION
+        width = out_channels // (GROUPED_EXPANSION if group_width else EXPANSION)
+        groups = width // group_width if group_width else 1
         self.norm1 = norm(in_channels)
         self.conv1 = nn.Conv2d(in_channels, width, 1, bias=False)
         self.norm2 = norm(width)
-        self.conv2 = nn.Conv2d(width, width, 3, padding=dilation, dilation=dilation, bias=False)
+        self.conv2 = nn.Conv2d(width, width, 3, padding=dilation, dilation=dilation, groups=groups, bias=False)
         self.norm3 = norm(width)
         self.conv3 = nn.Conv2d(width, out_channels, 1, bias=False)
         if in_channels == out_channels:
@@ -105,11 +131,12 @@ def refine_units(stage: Stage, unit: Callable[..., ResidualUnit], reduce: bool =
         unit (Callable): Makes a :class:`ResidualUnit` from its channels.
         reduce (bool): Whether channels are reduced by summing them (Eq. 8).
     """
-    unit = partial(unit, dilation=stage.dilation)
+    unit = partial(unit, dilation=stage.dilation, group_width=stage.group_width)
     first = unit(stage.in_channels, stage.out_channels, reduce=reduce)
     return nn.Sequential(first, *(unit(stage.out_channels, stage.out_channels) for _ in range(stage.units - 1)))
 
 
 def transfer_units(stage: Stage, unit: Callable[..., ResidualUnit]) -> nn.Sequential:
     """T: the residual units that carry the feature of another part across to a stage, its channels kept."""
+    unit = partial(unit, group_width=stage.skip_group_width)
     return nn.Sequential(*(unit(stage.skip_channels, stage.skip_channels) for _ in range(stage.transfers)))

@@ -1,16 +1,20 @@
 """Loading weights as a config asks for it: init_cfg=dict(type='FishNetPretrained', checkpoint=FILE)."""
 
+import numpy as np
 import pytest
 import torch
 from mmdet.registry import MODELS
 from mmengine.config import ConfigDict
+from mmengine.logging import MessageHub
 from mmengine.model import BaseModule
 from released import ReleasedFishNet, fill_by_rule, released_weights, save_released
+from safetensors.torch import save_file
 
 from fishnet_mmdet import FishNet
 from fishnet_mmdet.checkpoints import FishNetPretrained, check_pretrained
 from fishnet_mmdet.checkpoints.released import rename_released
 from fishnet_mmdet.errors import FishNetError
+from fishnet_mmdet.models import FishNeXt
 
 
 @pytest.fixture(scope='module')
@@ -57,7 +61,7 @@ def message_of_refusal(net, file, snapshot):
 @pytest.mark.parametrize('legacy', [True, False], ids=['legacy', 'zip'])
 @pytest.mark.parametrize('module', [True, False], ids=['module.', ''])
 @pytest.mark.parametrize('counts', [True, False], ids=['counts', 'no counts'])
-def test_released_file_sets_every_tensor(legacy, module, counts, released_99, renamed_99, tmp_path):
+def test_released_file_sets_every_tensor(legacy, module, counts, released_99, renamed_99, tmp_path, mmengine_log):
     file = tmp_path / 'fishnet99_ckpt.tar'
     weights = released_99 if counts else without_counts(released_99)
     if module:
@@ -68,6 +72,7 @@ def test_released_file_sets_every_tensor(legacy, module, counts, released_99, re
     net.init_weights()
     assert_equal(net.state_dict(), renamed_99)
     assert not net.has_untrained_fixed_norm()
+    assert f'loaded {len(net.state_dict())} of {len(net.state_dict())} tensors from {file}' in mmengine_log.text
 
 
 def test_released_file_sets_a_shortened_head(renamed_99, released_99, tmp_path, mmengine_log):
@@ -257,3 +262,149 @@ def test_weights_by_rule_differ_from_the_initial_ones(small_net, small_fish):
     fresh.init_weights()
     for name, tensor in fill_by_rule((n, tuple(t.shape)) for n, t in fresh.state_dict().items()).items():
         assert name.endswith('num_batches_tracked') or not torch.equal(tensor, fresh.state_dict()[name]), name
+
+
+@pytest.fixture
+def detector():
+    """Puts the weights of a backbone among those of a detector, in a checkpoint as the Runner writes it."""
+
+    def wrap(weights, prefix='backbone.'):
+        hub = MessageHub('hub_of_detector')
+        hub.update_scalar('train/loss', np.float32(0.5))
+        state_dict = {'neck.conv.weight': torch.ones(3), **{prefix + name: tensor for name, tensor in weights.items()}}
+        meta = dict(epoch=1, iter=7, cfg='a = 1', dataset_meta=dict(classes=('a', 'b')))
+        return dict(meta=meta, message_hub=hub.state_dict(), optimizer=dict(state={}), state_dict=state_dict)
+
+    return wrap
+
+
+@pytest.mark.parametrize('prefix', ['backbone.', 'module.backbone.', 'detector.backbone.', 'module.'])
+def test_the_backbone_of_a_detector(prefix, small_net, small_fish, detector, tmp_path, mmengine_log):
+    weights = small_net().state_dict()
+    file = save(detector(weights, prefix), tmp_path / 'epoch_1.pth')
+    net = FishNet(small_fish(), out_indices=(0, 3), init_cfg=init_cfg(file))
+    net.init_weights()
+    assert_equal(net.state_dict(), weights)
+    assert 'a detector with a fish of its own' in mmengine_log.text and '1 others in it' in mmengine_log.text
+
+
+def test_safetensors(small_net, small_fish, tmp_path):
+    weights = small_net().state_dict()
+    save_file({f'backbone.{name}': tensor for name, tensor in weights.items()}, tmp_path / 'x.bin')
+    net = FishNet(small_fish(), init_cfg=init_cfg(tmp_path / 'x.bin'))
+    net.init_weights()
+    assert_equal(net.state_dict(), weights)
+
+
+def test_one_of_teacher_and_student(small_net, small_fish, tmp_path, snapshot):
+    teacher = small_net().state_dict()
+    both = {
+        **{f'teacher.backbone.{name}': tensor for name, tensor in teacher.items()},
+        **{f'student.backbone.{name}': tensor + 1 for name, tensor in teacher.items()},
+    }
+    file = save(both, tmp_path / 'both.pth')
+    message = message_of_refusal(small_net(), file, snapshot)
+    assert 'teacher.backbone.' in message and 'student.backbone.' in message
+    net = FishNet(small_fish(), init_cfg=dict(**init_cfg(file), prefix='teacher.backbone.'))
+    net.init_weights()
+    assert_equal(net.state_dict(), teacher)
+
+
+@pytest.mark.parametrize('depth', [150, 201])
+def test_fishnext_and_fishnet_do_not_take_each_others(depth, tmp_path, snapshot):
+    networks = dict(FishNet=FishNet, FishNeXt=FishNeXt)
+    for given, wanted in (('FishNet', 'FishNeXt'), ('FishNeXt', 'FishNet')):
+        with torch.device('meta'):
+            shapes = {name: tensor.shape for name, tensor in networks[given](depth).state_dict().items()}
+            net = networks[wanted](depth)
+        file = save({name: torch.tensor(1.0).expand(shape) for name, shape in shapes.items()}, tmp_path / 'x.pth')
+        with pytest.raises(FishNetError) as error:
+            FishNetPretrained(str(file))(net)
+        message = str(error.value)
+        assert f'{given}-{depth} alone' in message and f'this {wanted}-{depth} of' in message
+        assert 'tail.stage1.0.conv1.weight is (' in message
+
+
+def test_the_message_names_both_architectures(tmp_path, snapshot):
+    message = message_of_refusal(FishNet(99), save_small(150, tmp_path / 'released.tar'), snapshot)
+    assert 'a released classifier, FishNet-150' in message and 'this FishNet-99 of' in message
+    assert 'of the file are not in the network: tail.stage2.2.norm1.weight' in message
+
+
+def test_another_network_is_no_fishnet(tmp_path, snapshot):
+    file = save(torch.nn.Linear(2, 3).state_dict(), tmp_path / 'linear.pth')
+    assert 'no FishNet: its first tensors are weight, bias' in message_of_refusal(FishNet(99), file, snapshot)
+
+
+def test_weights_that_are_no_numbers_are_refused(small_net, tmp_path, snapshot):
+    weights = {name: tensor.clone() for name, tensor in small_net().state_dict().items()}
+    weights['bridge.conv1.weight'][0, 0] = float('nan')
+    weights['head.stage1.refine.0.norm1.running_var'][1] = float('inf')
+    file = save(weights, tmp_path / 'nan.pth')
+    message = message_of_refusal(small_net(), file, snapshot)
+    assert 'in 2 tensors: bridge.conv1.weight, head.stage1.refine.0.norm1.running_var' in message
+    # What is not used does not matter.
+    net = FishNet(small_net().fish, out_indices=(0,), head_output='concat')
+    weights['bridge.conv1.weight'].fill_(0)
+    FishNetPretrained(str(save(weights, file)))(net)
+    assert_equal(net.state_dict(), weights)
+
+
+def test_only_a_fishnet_is_set(tmp_path, small_net):
+    file = save(small_net().state_dict(), tmp_path / 'x.pth')
+    with pytest.raises(FishNetError, match='not of a Linear'):
+        FishNetPretrained(str(file))(torch.nn.Linear(2, 3))
+
+
+def test_not_strict_sets_what_fits_and_warns(small_net, tmp_path, mmengine_log, snapshot):
+    weights = small_net().state_dict()
+    given = {name: tensor + 1 for name, tensor in weights.items() if not name.startswith('stem.')}
+    given['bridge.conv2.bias'] = torch.zeros(3)
+    file = save(given, tmp_path / 'part.pth')
+    net = small_net()
+    message_of_refusal(net, file, snapshot)
+    mmengine_log.clear()
+    FishNetPretrained(str(file), strict=False)(net)
+    kept = {name for name, tensor in net.state_dict().items() if torch.equal(tensor, weights[name])}
+    assert kept == {name for name in weights if name.startswith('stem.')} | {'bridge.conv2.bias'}
+    assert_equal({name: tensor for name, tensor in net.state_dict().items() if name not in kept}, given)
+    (warning,) = [record.getMessage() for record in mmengine_log.records if record.levelname == 'WARNING']
+    # The counts of the stem's three BN are not weights.
+    assert f'{len(kept) - 3} of {len(weights)} tensors keep their initial values: stem.conv1.weight' in warning
+    assert str(file) in warning
+
+
+def test_not_strict_warns_of_more_than_the_network_has(tmp_path, mmengine_log):
+    net = FishNet(99)
+    FishNetPretrained(str(save_small(150, tmp_path / 'x.tar')), strict=False)(net)
+    assert all((tensor == 1).all() for name, tensor in net.state_dict().items())
+    (warning,) = [record.getMessage() for record in mmengine_log.records if record.levelname == 'WARNING']
+    assert 'FishNet-150' in warning and 'FishNet-99' in warning
+
+
+def test_not_strict_needs_something_that_fits(small_net, tmp_path, snapshot):
+    # As of any other fish, the counts of BN do fit.
+    given = {name: tensor if tensor.ndim == 0 else torch.zeros(1, 2, 3) for name, tensor in small_net().state_dict().items()}
+    net, before = small_net(), small_net().state_dict()
+    with pytest.raises(FishNetError, match='does not fit'):
+        FishNetPretrained(str(save(given, tmp_path / 'x.pth')), strict=False)(net)
+    assert_equal(net.state_dict(), before)
+
+
+def test_what_is_loaded_computes_what_the_released_model_does(released_99, tmp_path):
+    file = tmp_path / 'fishnet99_ckpt.tar'
+    save_released(without_counts(released_99), file)
+    theirs = ReleasedFishNet(99).eval()
+    theirs.load_state_dict(released_99)
+    image = torch.from_numpy(np.random.RandomState(0).standard_normal((1, 3, 64, 96)).astype(np.float32))
+    with torch.no_grad():
+        features, refined, _ = theirs(image)
+        for head_output, wanted in (
+            ('refined', [refined[7], refined[8], refined[9], features[10]]),
+            ('concat', [features[7], features[8], features[9], features[10]]),
+        ):
+            net = FishNet(99, head_output=head_output, init_cfg=init_cfg(file)).eval()
+            net.init_weights()
+            for ours, their in zip(net(image), wanted):
+                assert ours.shape == their.shape
+                assert (ours - their).abs().max() < 1e-5 * their.abs().max()

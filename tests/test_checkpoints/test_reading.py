@@ -2,14 +2,17 @@
 
 import os
 import pickle
+import sys
 
 import numpy as np
 import pytest
 import torch
 from mmengine.logging import HistoryBuffer, MessageHub
 from released import save_released
+from safetensors.torch import save_file
 
 from fishnet_mmdet.checkpoints import allow_training_state, read_checkpoint
+from fishnet_mmdet.checkpoints.reading import file_format, weights_in
 from fishnet_mmdet.errors import FishNetError
 
 HTML = '<!DOCTYPE html>\n<html><head><title>Sign in</title></head><body>Too many requests</body></html>\n'
@@ -83,7 +86,25 @@ def test_no_such_file(tmp_path):
 
 
 def test_a_folder_is_no_file(tmp_path):
-    assert 'there is no checkpoint file' in refused(tmp_path)
+    assert 'is a folder' in refused(tmp_path)
+
+
+@pytest.fixture
+def somebody_else():
+    """Lets the test go on as a user without rights on its files."""
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)
+    yield
+    os.seteuid(user)
+
+
+def test_a_file_that_may_not_be_read(tmp_path, somebody_else):
+    file = tmp_path / 'secret.pth'
+    if os.geteuid() != 65534:
+        file.write_bytes(b'x')
+        file.chmod(0)
+    assert 'may not be read' in refused(file)
 
 
 @pytest.mark.parametrize(
@@ -105,6 +126,22 @@ def test_something_else_is_no_checkpoint(content, tmp_path):
     file = tmp_path / 'download.tar'
     file.write_bytes(content)
     assert 'is not a checkpoint' in refused(file)
+
+
+@pytest.mark.parametrize(
+    'content, word',
+    [
+        (b'', 'empty'),
+        (HTML.encode(), 'page of HTML'),
+        (b'\xef\xbb\xbf\r\n <HTML><body>', 'page of HTML'),
+        (b'version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 99\n', 'git lfs pull'),
+        (b'<weights', 'nothing that torch.save'),
+    ],
+)
+def test_what_the_file_seems_to_be_is_said(content, word, tmp_path):
+    file = tmp_path / 'download.tar'
+    file.write_bytes(content)
+    assert word in refused(file)
 
 
 @pytest.mark.parametrize('text', ['error code: 1010', 'access denied', 'bad gateway', 'unauthorized', 'Rate limit'])
@@ -263,3 +300,75 @@ def test_numbers_of_numpy_1_are_read(tmp_path):
     file.write_bytes(content.replace(b'cnumpy._core.multiarray\n', b'cnumpy.core.multiarray\n'))
     assert torch.load(file, weights_only=False)['b'] == 0.5
     assert read_checkpoint(file)['b'] == 0.5
+
+
+@pytest.mark.parametrize('legacy', [True, False])
+@pytest.mark.parametrize(
+    'best', [np.float64(78.5), np.float32(78.5), np.array(78.5), np.array([78.5], np.float32), torch.tensor([78.5])], ids=repr
+)
+def test_a_released_file_with_the_accuracy_as_it_was_recorded(best, legacy, tmp_path):
+    file = tmp_path / 'released.tar'
+    save_released(weights(), file, legacy=legacy)
+    torch.save(dict(torch.load(file, weights_only=True), best_prec1=best), file, _use_new_zipfile_serialization=not legacy)
+    checkpoint = read_checkpoint(file)
+    assert float(checkpoint['best_prec1'].item()) == 78.5
+    assert torch.equal(checkpoint['state_dict']['module.a.weight'], weights()['a.weight'])
+
+
+@pytest.mark.parametrize('legacy', [True, False])
+def test_tensors_of_a_gpu_come_to_the_cpu(legacy, tmp_path, monkeypatch):
+    file = tmp_path / 'gpu.tar'
+    monkeypatch.setattr(torch.serialization, 'location_tag', lambda storage: 'cuda:0')
+    save_released(weights(), file, legacy=legacy)
+    monkeypatch.undo()
+    assert b'cuda:0' in file.read_bytes()
+    if not torch.cuda.is_available():
+        with pytest.raises(RuntimeError, match='CUDA'):
+            torch.load(file, weights_only=True)
+    for name, tensor in weights().items():
+        read = read_checkpoint(file)['state_dict'][f'module.{name}']
+        assert read.device.type == 'cpu' and torch.equal(read, tensor)
+
+
+@pytest.mark.parametrize('name', ['x.safetensors', 'x.pth', 'x.tar'])
+def test_safetensors_are_known_by_their_content(name, tmp_path):
+    given = dict(weights(), half=torch.arange(5).bfloat16(), count=torch.tensor(7))
+    save_file(given, tmp_path / name, metadata=dict(arch='FishNet-99'))
+    read = read_checkpoint(tmp_path / name)
+    assert read['meta'] == dict(arch='FishNet-99')
+    assert read['state_dict'].keys() == given.keys()
+    for key, tensor in given.items():
+        assert read['state_dict'][key].dtype == tensor.dtype and torch.equal(read['state_dict'][key], tensor)
+
+
+def test_torch_files_are_known_by_their_content(tmp_path):
+    torch.save(weights(), tmp_path / 'x.safetensors')
+    assert torch.equal(read_checkpoint(tmp_path / 'x.safetensors')['a.weight'], weights()['a.weight'])
+
+
+def test_the_formats_are_told_apart(tmp_path):
+    torch.save(weights(), tmp_path / 'new')
+    save_released(weights(), tmp_path / 'old')
+    save_file(weights(), tmp_path / 'safe')
+    formats = [file_format(tmp_path / name) for name in ('new', 'old', 'safe')]
+    assert formats == ['torch.save', 'torch.save from before PyTorch 1.6', 'safetensors']
+
+
+def test_safetensors_that_were_cut_off_anywhere(tmp_path):
+    save_file(weights(), tmp_path / 'whole')
+    content = (tmp_path / 'whole').read_bytes()
+    for length in {*range(0, len(content), 7), len(content) - 1}:
+        (tmp_path / 'cut').write_bytes(content[:length])
+        assert 'is not a checkpoint' in refused(tmp_path / 'cut')
+
+
+def test_safetensors_without_the_library(tmp_path, monkeypatch):
+    save_file(weights(), tmp_path / 'x.pth')
+    monkeypatch.setitem(sys.modules, 'safetensors', None)
+    assert 'pip install safetensors' in refused(tmp_path / 'x.pth')
+
+
+@pytest.mark.parametrize('content', [{}, {'model': {'a': torch.ones(1)}}, {'state_dict': {'a': 1}}, {'state_dict': None}])
+def test_a_checkpoint_without_weights_is_refused_with_what_it_has(content, tmp_path):
+    with pytest.raises(FishNetError, match='x.pth holds no weights.*' + '.*'.join(content)):
+        weights_in(content, 'x.pth')
