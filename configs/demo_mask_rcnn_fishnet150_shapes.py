@@ -1,12 +1,14 @@
-# `make demo`: the main config, trained from scratch on generated data, at a size and a length for two CPU cores.
-_base_ = './mask_rcnn_fishnet150_fpn_scratch.py'
+# `make demo`, stage 2: the main config, from what stage 1 has learned, on generated data, at a size and a length for two
+# CPU cores.
+_base_ = './mask_rcnn_fishnet150_fpn.py'
 
 classes = ('disc', 'square', 'triangle', 'star', 'ring')
 data_root = 'work_dirs/demo/shapes/'
 scale = (128, 128)
-epochs = 9
+epochs = 4
 
 model = dict(
+    backbone=dict(init_cfg=dict(checkpoint='work_dirs/demo/classifier/epoch_8.pth')),
     roi_head=dict(bbox_head=dict(num_classes=len(classes)), mask_head=dict(num_classes=len(classes))),
     # 512 RoIs are for an image of 1333x800: as many would cover each shape here dozens of times, and cost most of the time.
     train_cfg=dict(rcnn=dict(sampler=dict(num=16))),
@@ -52,9 +54,9 @@ test_dataloader = val_dataloader
 val_evaluator = dict(ann_file=data_root + 'annotations/instances_val.json')
 test_evaluator = val_evaluator
 
-# A few hundred steps from random weights: SGD has learned next to nothing by then, AdamW has.
+# In a few hundred steps AdamW learns what takes SGD longer.
 optim_wrapper = dict(optimizer=dict(_delete_=True, type='AdamW', lr=3e-4, weight_decay=0.01, fused=True))
-train_cfg = dict(max_epochs=epochs, val_interval=epochs // 3)
+train_cfg = dict(max_epochs=epochs, val_interval=2)
 param_scheduler = [
     dict(type='LinearLR', start_factor=1 / 16, by_epoch=False, begin=0, end=10),
     dict(type='CosineAnnealingLR', by_epoch=True, begin=0, end=epochs, T_max=epochs, convert_to_iter_based=True),

@@ -1,10 +1,10 @@
-"""Draws the losses, learning rate and AP of a training run: python tools/plot_curves.py WORK_DIR [--out FILE]"""
+"""Draws the losses and scores of training runs: python tools/plot_curves.py WORK_DIR [WORK_DIR ...] [--out FILE]"""
 
 import argparse
 import json
 import math
 from pathlib import Path
-from typing import List, Tuple
+from typing import Dict, List, Tuple
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -18,6 +18,7 @@ from fishnet_mmdet.errors import FishNetError
 
 SCALARS = '*/vis_data/scalars.json'
 AP_NAMES = {'_mAP': ' AP', '_mAP_50': ' AP50'}
+ACCURACY_NAMES = {'accuracy/top1': 'top-1 accuracy', 'accuracy/top5': 'top-5 accuracy'}
 GREY, RED = '0.45', '#c0392b'
 
 
@@ -40,7 +41,7 @@ def read_run(work_dir: Path) -> Tuple[List[dict], List[dict]]:
     for file in sorted(work_dir.glob(SCALARS)):
         records = read_lines(file)
         steps = [record for record in records if 'loss' in record]
-        scores = [record for record in records if any(map(ap_name, record))]
+        scores = [record for record in records if any(map(score_name, record))]
         first_step = min((record['step'] for record in steps), default=math.inf)
         first_epoch = min(
             [record['step'] for record in scores] + [record.get('epoch', math.inf) for record in steps],
@@ -50,7 +51,7 @@ def read_run(work_dir: Path) -> Tuple[List[dict], List[dict]]:
         validation = [record for record in validation if record['step'] < first_epoch] + scores
     if not training and not validation:
         raise FishNetError(
-            f'nothing to draw in {work_dir}: there is no {SCALARS} with losses or AP in it. Give the --work-dir of a '
+            f'nothing to draw in {work_dir}: there is no {SCALARS} with losses, AP or accuracy in it. Give the --work-dir of a '
             'training run of tools/train.py, after its first logged iteration'
         )
     return training, validation
@@ -70,8 +71,10 @@ def read_lines(file: Path) -> List[dict]:
     return records
 
 
-def ap_name(key: str) -> str:
-    """What the legend calls a logged value: 'bbox AP50' for 'coco/bbox_mAP_50', '' if it is neither AP nor AP50."""
+def score_name(key: str) -> str:
+    """What the legend calls a logged value: 'bbox AP50' for 'coco/bbox_mAP_50', '' if it is neither AP nor accuracy."""
+    if key in ACCURACY_NAMES:
+        return ACCURACY_NAMES[key]
     name = key.split('/', 1)[-1]
     return next((name[: -len(end)] + short for end, short in AP_NAMES.items() if name.endswith(end)), '')
 
@@ -85,7 +88,7 @@ def draw_curves(training: List[dict], validation: List[dict], title: str = '') -
         title (str): The picture's title.
 
     Returns:
-        Figure: Losses and learning rate to the left, AP and AP50 (0 ... 1) to the right.
+        Figure: Losses and learning rate to the left, AP and AP50 (0 ... 1) or accuracies (percent) to the right.
     """
     figure = Figure(figsize=(14, 5.6), dpi=110, layout='constrained')
     figure.suptitle(title, weight='bold')
@@ -130,21 +133,62 @@ def draw_losses(ax: Axes, training: List[dict]) -> None:
 
 
 def draw_scores(ax: Axes, validation: List[dict]) -> None:
-    """AP (solid) and AP50 (dashed, hollow) of every metric, with their last values in the legend."""
-    keys = sorted({key for record in validation for key in record if ap_name(key)})
-    metrics = sorted({ap_name(key).rsplit(' ', 1)[0] for key in keys})
+    """AP or accuracy (solid), AP50 and top-5 accuracy (dashed, hollow), with their last values in the legend."""
+    keys = sorted({key for record in validation for key in record if score_name(key)})
+    metrics = sorted({metric_of(key) for key in keys})
     for key in keys:
         points = [(record['step'], record[key]) for record in validation if key in record]
-        metric, score = ap_name(key).rsplit(' ', 1)
-        colour = f'C{metrics.index(metric)}'
-        look = dict(ls='-') if score == 'AP' else dict(ls='--', mfc='white')
-        ax.plot(*zip(*points), color=colour, marker='o', ms=5, label=f'{ap_name(key)}: {points[-1][1]:.3f}', **look)
+        colour = f'C{metrics.index(metric_of(key))}'
+        look = dict(ls='--', mfc='white') if score_name(key).endswith(('AP50', 'top-5 accuracy')) else dict(ls='-')
+        ax.plot(*zip(*points), color=colour, marker='o', ms=5, label=f'{score_name(key)}: {last_value(key, points)}', **look)
     if keys:
         ax.set_xlim(0, validation[-1]['step'] + 0.5)
     else:
         ax.text(0.5, 0.5, 'no validation yet', color=GREY, ha='center', va='center', transform=ax.transAxes)
-    ax.set(title='Validation (legend: the last value)', xlabel='epoch', ylabel='AP', ylim=(0, None))
+    ax.set(title='Validation (legend: the last value)', xlabel='epoch', ylabel=unit_of(keys), ylim=(0, None))
     decorate(ax, legend_columns=2)
+
+
+def metric_of(key: str) -> str:
+    """What AP and AP50 of the same predictions share."""
+    return 'accuracy' if key in ACCURACY_NAMES else score_name(key).rsplit(' ', 1)[0]
+
+
+def last_value(key: str, points: List[tuple]) -> str:
+    """The last value for the legend: AP from 0 to 1, accuracy in percent."""
+    return f'{points[-1][1]:.2f} %' if key in ACCURACY_NAMES else f'{points[-1][1]:.3f}'
+
+
+def unit_of(keys: List[str]) -> str:
+    """The label of the axis."""
+    return 'accuracy in percent' if set(keys) & set(ACCURACY_NAMES) else 'AP'
+
+
+def draw_comparison(runs: Dict[str, Tuple[List[dict], List[dict]]]) -> Figure:
+    """Draws several runs in one picture: the total losses to the left, AP50 or top-1 accuracy to the right.
+
+    Args:
+        runs (dict[str, tuple[list[dict], list[dict]]]): What :func:`read_run` returns, by the name of the run.
+
+    Returns:
+        Figure: The picture.
+    """
+    figure = Figure(figsize=(14, 5.6), dpi=110, layout='constrained')
+    losses, scores = figure.subplots(1, 2)
+    shown = []
+    for number, (name, (training, validation)) in enumerate(runs.items()):
+        losses.plot([r['step'] for r in training], [r['loss'] for r in training], color=f'C{number}', lw=1.6, label=name)
+        keys = sorted({key for record in validation for key in record if score_name(key).endswith(('AP50', 'top-1 accuracy'))})
+        for key, style in zip(keys, ('-', '--', ':')):
+            points = [(record['step'], record[key]) for record in validation if key in record]
+            label = f'{name}, {score_name(key)}: {last_value(key, points)}'
+            scores.plot(*zip(*points), style, color=f'C{number}', marker='o', ms=5, label=label)
+        shown += keys
+    losses.set(title='Total loss', xlabel='iteration', ylabel='loss (log scale)', yscale='log')
+    scores.set(title='Validation (legend: the last value)', xlabel='epoch', ylabel=unit_of(shown), ylim=(0, None))
+    decorate(losses, legend_columns=2)
+    decorate(scores, legend_columns=2)
+    return figure
 
 
 def decorate(ax: Axes, legend_columns: int) -> None:
@@ -157,12 +201,15 @@ def decorate(ax: Axes, legend_columns: int) -> None:
 
 def main() -> None:
     """Runs the command."""
-    parser = argparse.ArgumentParser(description='Draws the losses, the learning rate and the AP of a training run.')
-    parser.add_argument('work_dir', type=Path, metavar='WORK_DIR', help='the work dir of the run')
+    parser = argparse.ArgumentParser(description='Draws the losses and scores of a training run, or compares several.')
+    parser.add_argument('work_dirs', type=Path, nargs='+', metavar='WORK_DIR', help='the work dir of a run')
     parser.add_argument('--out', type=Path, metavar='FILE', help='the picture to write (default: WORK_DIR/curves.png)')
     args = parser.parse_args()
-    out = args.out or args.work_dir / 'curves.png'
-    figure = draw_curves(*read_run(args.work_dir), title=args.work_dir.resolve().name)
+    out = args.out or args.work_dirs[0] / 'curves.png'
+    runs = {work_dir.resolve().name: read_run(work_dir) for work_dir in args.work_dirs}
+    if len(runs) < len(args.work_dirs):
+        raise FishNetError('runs are compared by the names of their work dirs, which must differ')
+    figure = draw_comparison(runs) if len(runs) > 1 else draw_curves(*read_run(args.work_dirs[0]), title=next(iter(runs)))
     try:
         figure.savefig(out)
     except (OSError, ValueError) as error:

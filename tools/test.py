@@ -9,6 +9,7 @@ try:
     from fishnet_mmdet.engine import launch
 except ValueError as error:  # a FishNetError: the stack does not fit, and its message says what to do
     raise SystemExit(f'error: {error}') from None
+from fishnet_mmdet.checkpoints import check_fits
 from fishnet_mmdet.engine.metrics import choose_metrics, predicts_masks
 from fishnet_mmdet.errors import FishNetError
 
@@ -56,6 +57,8 @@ def main():
     if args.tta:
         use_test_time_augmentation(cfg)
     runner = launch.build_runner(cfg)
+    if not args.tta:
+        check_fits(runner.model, args.checkpoint)
     if args.out:
         from mmdet.evaluation import DumpDetResults
 

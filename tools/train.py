@@ -14,7 +14,8 @@ def parse_args():
     parser = argparse.ArgumentParser(description='Train a model')
     parser.add_argument('config', help='config file')
     launch.add_common_arguments(parser)
-    parser.add_argument('--amp', action='store_true', help='automatic mixed precision')
+    parser.add_argument('--epochs', type=int, metavar='N', help="train for N epochs, the config's schedule scaled to them")
+    parser.add_argument('--amp', action='store_true', help='automatic mixed precision: float16 on a GPU, bfloat16 on the CPU')
     parser.add_argument(
         '--auto-scale-lr',
         action='store_true',
@@ -34,8 +35,10 @@ def main():
     """Config, checks, training."""
     args = parse_args()
     cfg = launch.load_config(args)
+    if args.epochs is not None:
+        launch.set_epochs(cfg, args.epochs)
     if args.amp:
-        cfg.optim_wrapper.update(type='AmpOptimWrapper', loss_scale='dynamic')
+        launch.use_mixed_precision(cfg)
     if args.auto_scale_lr:
         if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
             raise FishNetError(f'--auto-scale-lr needs auto_scale_lr.base_batch_size, which {args.config} does not set')

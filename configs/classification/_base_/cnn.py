@@ -1,0 +1,7 @@
+# The CNN that the report compares FishNet with (its Table 4).
+model = dict(
+    type='Classifier',
+    data_preprocessor=dict(type='ImgDataPreprocessor', mean=[128, 128, 128], std=[64, 64, 64], bgr_to_rgb=True),
+    backbone=dict(type='CNN'),
+    score=dict(type='LinearScore', num_classes=10),
+)

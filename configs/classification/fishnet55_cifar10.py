@@ -1,0 +1,1 @@
+_base_ = ['./_base_/fishnet55.py', './_base_/cifar10.py', './_base_/small_images.py']
