@@ -21,7 +21,7 @@ TORCH ?= $(or $(installed_torch),torch==2.13.0)
 .PHONY: help setup demo test lint clean FORCE
 
 help:
-	@echo 'make demo    set up what is missing, then train, evaluate and show Mask R-CNN with FishNet-150 on generated data'
+	@echo 'make demo    set up what is missing, then train FishNet-150 in two stages, evaluate and show it, on generated data'
 	@echo 'make test    set up what is missing, then run the tests'
 	@echo 'make lint    set up what is missing, then run ruff'
 	@echo 'make setup   only set up (.venv: torch, the OpenMMLab stack, mmcv with its ops compiled, this package)'
@@ -31,13 +31,18 @@ help:
 setup: $(DONE)/package
 
 DEMO := work_dirs/demo
-DEMO_CONFIG := configs/demo_mask_rcnn_fishnet150_shapes.py
+DEMO_CLASSIFIER := configs/demo_classifier_fishnet150_shapes.py
+DEMO_DETECTOR := configs/demo_mask_rcnn_fishnet150_shapes.py
 demo: setup
-	$(BIN)/python tools/make_shapes.py $(DEMO)/shapes --train 200 --val 40
-	$(BIN)/python tools/train.py $(DEMO_CONFIG) --work-dir $(DEMO)/train
-	$(BIN)/python tools/test.py $(DEMO_CONFIG) $$(cat $(DEMO)/train/last_checkpoint) --eval bbox segm --work-dir $(DEMO)/test --show-dir pictures
-	$(BIN)/python tools/plot_curves.py $(DEMO)/train --out $(DEMO)/curves.png
-	@echo "Curves of the losses and of AP:  $(DEMO)/curves.png"
+	$(BIN)/python tools/make_shapes.py $(DEMO)/shapes --train 400 --val 40
+	@echo 'Stage 1: FishNet-150 learns to classify the objects'
+	$(BIN)/python tools/train.py $(DEMO_CLASSIFIER) --work-dir $(DEMO)/classifier
+	@echo 'Stage 2: Mask R-CNN begins with what stage 1 has learned'
+	$(BIN)/python tools/train.py $(DEMO_DETECTOR) --work-dir $(DEMO)/detector
+	$(BIN)/python tools/test.py $(DEMO_DETECTOR) $$(cat $(DEMO)/detector/last_checkpoint) --eval bbox segm --work-dir $(DEMO)/test --show-dir pictures
+	$(BIN)/python tools/plot_curves.py $(DEMO)/classifier --out $(DEMO)/classifier_curves.png
+	$(BIN)/python tools/plot_curves.py $(DEMO)/detector --out $(DEMO)/curves.png
+	@echo "Curves of the losses and of AP:  $(DEMO)/curves.png (stage 1: $(DEMO)/classifier_curves.png)"
 	@echo "The truth beside what was found: $$(ls -d $(DEMO)/test/*/pictures | tail -n 1)/"
 
 test: setup

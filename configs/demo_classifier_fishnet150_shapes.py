@@ -3,8 +3,8 @@ _base_ = './classification/_base_/small_images.py'
 
 classes = ('disc', 'square', 'triangle', 'star', 'ring')
 data_root = 'work_dirs/demo/shapes/'
-epochs = 4
-size = 64
+epochs = 8
+size = 32
 
 model = dict(
     type='Classifier',

@@ -29,7 +29,7 @@ test_pipeline = [
 ]
 metainfo = dict(classes=classes)
 train_dataloader = dict(
-    batch_size=4,
+    batch_size=2,
     num_workers=1,
     dataset=dict(
         data_root=data_root,
@@ -62,5 +62,5 @@ param_scheduler = [
     dict(type='CosineAnnealingLR', by_epoch=True, begin=0, end=epochs, T_max=epochs, convert_to_iter_based=True),
 ]
 auto_scale_lr = dict(enable=False)
-default_hooks = dict(logger=dict(interval=10), checkpoint=dict(interval=epochs))
+default_hooks = dict(logger=dict(interval=20), checkpoint=dict(interval=epochs))
 randomness = dict(seed=0)

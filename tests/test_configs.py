@@ -1,18 +1,28 @@
 """The configs: what the real Runner does on a tiny version of them."""
 
+import cv2
+import numpy as np
 import pytest
 import torch
 from conftest import REPO
-from mmdet.registry import MODELS
+from mmdet.registry import MODELS, TRANSFORMS
 from mmdet.utils import register_all_modules
 from mmengine.config import Config
+from mmengine.dataset import Compose
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from fishnet_mmdet.engine.launch import move_data
 
 STEPS = 4  # steps of an epoch: as many as the data set has images
-CONFIGS = sorted(path.name for path in (REPO / 'configs').glob('*.py'))
+CONFIGS = sorted(path.name for path in (REPO / 'configs').glob('*.py') if 'classifier' not in path.name)
+CLASSIFIERS = sorted(
+    str(path.relative_to(REPO / 'configs'))
+    for pattern in ('classification/*.py', '*classifier*.py')
+    for path in (REPO / 'configs').glob(pattern)
+)
+#: Sides of the images, and numbers of classes, of the sets that the configs are for.
+SETS = dict(cifar10=(32, 10), cifar100=(32, 100), fashion_mnist=(28, 10), imagenet=(224, 1000), shapes=(32, 5))
 
 
 class Recorder(Hook):
@@ -155,3 +165,71 @@ def test_data_root_moves_all_paths():
     assert paths[:2] == ['/somewhere/else/'] * 2
     assert paths[2] == '/somewhere/else/annotations/instances_val2017.json'
     assert 'data/coco' not in cfg.pretty_text
+
+
+def set_of(name):
+    return SETS[max((key for key in SETS if key in name), key=len)]
+
+
+@pytest.mark.parametrize('name', CLASSIFIERS)
+def test_classifier_fits_its_data(name):
+    """Images of the data's size get as many logits as the data has classes, and every parameter a gradient."""
+    side, num_classes = set_of(name)
+    cfg = Config.fromfile(REPO / 'configs' / name)
+    with torch.device('meta'):
+        model = MODELS.build(cfg.model)
+        logits = model(torch.rand(2, 3, side, side))
+    assert logits.shape == (2, num_classes)
+    logits.sum().backward()
+    assert [name for name, parameter in model.named_parameters() if parameter.grad is None] == []
+    if 'fishnet' in name:
+        last = model.backbone.fish.num_stages
+        assert model.backbone.out_indices == (last,)
+        assert cfg.model.score.get('dense_size') is None or side <= 32
+        assert f'fishnet{cfg.model.backbone.depth}_' in name
+    for key in ('train', 'val', 'test'):
+        dataset = cfg[f'{key}_dataloader'].dataset
+        given = len(dataset.metainfo.classes) if dataset.type == 'ObjectCrops' else dataset.num_classes
+        assert given == num_classes
+        assert dataset.data_root == cfg.data_root
+        assert dataset.get('split') in (None, 'train' if key == 'train' else 'test')
+        assert (dataset.type == 'SmallImages') == ('split' in dataset)
+    assert cfg.val_evaluator.type == cfg.test_evaluator.type == 'TopAccuracy'
+    assert cfg.train_dataloader.sampler.shuffle and not cfg.val_dataloader.sampler.shuffle
+
+
+@pytest.mark.parametrize('name', CLASSIFIERS)
+def test_pipelines_give_images_of_the_size(name, tmp_path):
+    register_all_modules()
+    side, _ = set_of(name)
+    cfg = Config.fromfile(REPO / 'configs' / name)
+    # Small sets have images of their size, the others of any.
+    shape = (side, side, 3) if side <= 32 else (300, 400, 3)
+    image = np.random.RandomState(0).randint(0, 256, shape).astype(np.uint8)
+    cv2.imwrite(str(tmp_path / 'x.png'), image)
+    for key in ('train', 'val'):
+        pipeline = Compose([TRANSFORMS.build(one) for one in cfg[f'{key}_dataloader'].dataset.pipeline])
+        given = dict(img_path=str(tmp_path / 'x.png')) if 'imagenet' in name else dict(img=image)
+        packed = pipeline(dict(given, gt_label=3))
+        assert packed['inputs'].shape == (3, side, side) and packed['data_samples'] == 3
+        if key == 'val' and side <= 32:
+            np.testing.assert_array_equal(packed['inputs'], image.transpose(2, 0, 1))
+
+
+@pytest.mark.parametrize('name', [name for name in CLASSIFIERS if 'imagenet' in name])
+def test_recipe_for_imagenet(name):
+    """design/targets.md of the published figures: what does not follow from the schedule's test."""
+    cfg = Config.fromfile(REPO / 'configs' / name)
+    assert cfg.optim_wrapper.optimizer == dict(type='SGD', lr=0.1, momentum=0.9, weight_decay=1e-4)
+    assert 'paramwise_cfg' not in cfg.optim_wrapper and 'clip_grad' not in cfg.optim_wrapper
+    assert cfg.auto_scale_lr.base_batch_size == 8 * cfg.train_dataloader.batch_size == 256
+    train, test = ({one.type: one for one in cfg[f'{key}_dataloader'].dataset.pipeline} for key in ('train', 'test'))
+    crop = train['RandomResizedCrop']
+    assert (crop.size, crop.area, crop.aspect) == (224, (0.08, 1.0), (3 / 4, 4 / 3))
+    assert train['PCALighting'].std == 0.1 and train['RandomFlip'].prob == 0.5
+    assert test['ResizeShortestEdge'].scale == 256 and test['CenterCrop'].crop_size == 224
+    # ImageNet's mean and deviation of R, G, B from 0 to 1.
+    mean, std = cfg.model.data_preprocessor.mean, cfg.model.data_preprocessor.std
+    np.testing.assert_allclose([mean, std], 255 * np.array([[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]]), rtol=1e-12)
+    assert cfg.model.data_preprocessor.bgr_to_rgb is True
+    assert list(cfg.val_evaluator.topk) == [1, 5]

@@ -17,7 +17,7 @@ try:
 except ValueError as error:  # a FishNetError: the stack does not fit, and its message says what to do
     raise SystemExit(f'error: {error}') from None
 from fishnet_mmdet.errors import FishNetError
-from fishnet_mmdet.models.fish import FISHES, Fish, get_fish
+from fishnet_mmdet.models.fish import FISHES, Fish, get_fish, name_of
 
 COLOURS = dict(tail='#2b7bba', bridge='#8a5fb0', body='#e58a1f', head='#2a9d6f')
 TINTS = dict(tail='#e3eff8', bridge='#efe7f6', body='#fcefdc', head='#e0f3ea')
@@ -120,7 +120,7 @@ def draw_fish(fish: Fish) -> Figure:
         draw_transfer(ax, corners, source, count, (features[2 * n + 1].centre, y))
 
     draw_outputs(ax, [*refined, features[-1]], top)
-    write(ax, left + 20, top - 40, f'FishNet-{fish.depth}', 44, ha='left', weight='bold')
+    write(ax, left + 20, top - 40, name_of(fish), 44, ha='left', weight='bold')
     for row, line in enumerate(LEGEND):
         write(ax, left + 20, -skin - 47 - 28 * row, line, 20, ha='left', color=GREY)
     return figure

@@ -51,8 +51,8 @@ def read_run(work_dir: Path) -> Tuple[List[dict], List[dict]]:
         validation = [record for record in validation if record['step'] < first_epoch] + scores
     if not training and not validation:
         raise FishNetError(
-            f'nothing to draw in {work_dir}: there is no {SCALARS} with losses, AP or accuracy in it. Give the --work-dir of a '
-            'training run of tools/train.py, after its first logged iteration'
+            f'nothing to draw in {work_dir}: there is no {SCALARS} with losses, AP or accuracy in it. Give the '
+            '--work-dir of a training run of tools/train.py, after its first logged iteration'
         )
     return training, validation
 

@@ -7,7 +7,7 @@ from typing import Callable, Sequence, Union
 
 import cv2
 import numpy as np
-from mmdet.registry import DATASETS
+from mmdet.registry import DATASETS, TRANSFORMS
 from mmengine.dataset import Compose
 from torch.utils.data import Dataset
 
@@ -63,7 +63,7 @@ class ObjectCrops(Dataset):
         self.files = [names[a['image_id']] for a in objects]
         self.boxes = np.array([a['bbox'] for a in objects], np.float32)
         self.labels = [labels[a['category_id']] for a in objects]
-        self.pipeline = Compose(pipeline)
+        self.pipeline = Compose([TRANSFORMS.build(one) if isinstance(one, dict) else one for one in pipeline])
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -3,11 +3,11 @@
 import gzip
 import pickle
 from pathlib import Path
-from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Union
+from typing import BinaryIO, Callable, Dict, List, NamedTuple, Optional, Sequence, Union
 
 import cv2
 import numpy as np
-from mmdet.registry import DATASETS
+from mmdet.registry import DATASETS, TRANSFORMS
 from mmengine.dataset import Compose
 from torch.utils.data import Dataset
 
@@ -33,8 +33,13 @@ EXPECTED = """a set of small images is one of
     (from https://github.com/zalandoresearch/fashion-mnist)
     a .npz file with train_jpeg, train_offsets, train_labels, test_..., classes
 If it lies elsewhere: --cfg-options data_root=FOLDER_OR_FILE"""
-#: Everything that the pickles of CIFAR name.
-ARRAY_PARTS = {('numpy.core.multiarray', '_reconstruct'), ('numpy', 'ndarray'), ('numpy', 'dtype')}
+#: Everything that the pickles of CIFAR name, also where they were written anew with numpy 2.
+ARRAY_PARTS = {
+    ('numpy.core.multiarray', '_reconstruct'),
+    ('numpy._core.multiarray', '_reconstruct'),
+    ('numpy', 'ndarray'),
+    ('numpy', 'dtype'),
+}
 
 
 class Images(NamedTuple):
@@ -83,7 +88,7 @@ class SmallImages(Dataset):
             chosen = np.linspace(0, len(self.labels) - 1, indices).astype(int)
             self.images, self.labels = self.images[chosen], self.labels[chosen]
         self.metainfo = dict(classes=tuple(classes))
-        self.pipeline = Compose(pipeline)
+        self.pipeline = Compose([TRANSFORMS.build(one) if isinstance(one, dict) else one for one in pipeline])
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -124,17 +129,23 @@ def read_small_images(data_root: str, split: str) -> Images:
 class _ArraysOnly(pickle.Unpickler):
     """Reads pickles of arrays and plain containers; whatever else a pickle names would be code, and is refused."""
 
-    def find_class(self, module: str, name: str) -> type:
+    def __init__(self, stream: BinaryIO) -> None:
+        super().__init__(stream, encoding='bytes')
+        self.file = stream.name
+
+    def find_class(self, module: str, name: str) -> Callable:
+        """What a name in the pickle stands for."""
         if (module, name) not in ARRAY_PARTS:
             raise FishNetError(
-                f'a file of the data names code that reading would run ({module}.{name}), which CIFAR has not: refused'
+                f'{self.file} names code that reading would run ({module}.{name}), which CIFAR has not: refused'
             )
-        return super().find_class('numpy._core.multiarray' if name == '_reconstruct' else module, name)
+        # The function lies elsewhere in each numpy; any array tells where.
+        return np.empty(0).__reduce__()[0] if name == '_reconstruct' else super().find_class(module, name)
 
 
 def _unpickle(file: Path) -> Dict[bytes, object]:
     with file.open('rb') as stream:
-        return _ArraysOnly(stream, encoding='bytes').load()
+        return _ArraysOnly(stream).load()
 
 
 def _read_cifar(folder: Path, names: List[str], meta: str, label_key: bytes, classes_key: bytes) -> Images:
@@ -144,6 +155,8 @@ def _read_cifar(folder: Path, names: List[str], meta: str, label_key: bytes, cla
     batches = [_unpickle(folder / name) for name in names]
     rgb = np.concatenate([batch[b'data'] for batch in batches]).reshape(-1, 3, 32, 32)
     labels = np.concatenate([batch[label_key] for batch in batches]).astype(np.int64)
+    if len(rgb) != len(labels):
+        raise FishNetError(f'{folder} has {len(rgb)} images and {len(labels)} labels ({", ".join(names)}): unpack it again')
     classes = [name.decode() for name in _unpickle(folder / meta)[classes_key]]
     return Images(np.ascontiguousarray(rgb[:, ::-1].transpose(0, 2, 3, 1)), labels, classes)
 

@@ -241,9 +241,9 @@ class Fish:
                 ):
                     if group and channels % (GROUPED_EXPANSION * group):
                         raise FishNetError(
-                            f'{part} stage {stage.number} of a fish cannot divide the {channels // GROUPED_EXPANSION} channels '
-                            f'of its bottleneck into groups of {group}: with this group_width its channels must be multiples '
-                            f'of {GROUPED_EXPANSION * group}'
+                            f'{part} stage {stage.number} of a fish cannot divide the {channels // GROUPED_EXPANSION} '
+                            f'channels of its bottleneck into groups of {group}: with this group_width its channels must be '
+                            f'multiples of {GROUPED_EXPANSION * group}'
                         )
 
 
@@ -344,3 +344,12 @@ def get_fish(depth: Union[int, Fish, Mapping], variants: Dict[int, Fish] = FISHE
             'dict of the arguments of fishnet_mmdet.Fish (in a config that inherits a depth, with _delete_=True)'
         )
     return variants[depth]
+
+
+def name_of(fish: Fish) -> str:
+    """What a fish is called: 'FishNet-77', 'FishNeXt-150', or 'a fish of 39 layers' if it is in no table."""
+    for network, variants in (('FishNet', FISHES), ('FishNeXt', FISHNEXTS)):
+        for depth, variant in variants.items():
+            if fish == variant:
+                return f'{network}-{depth}'
+    return f'a fish of {fish.depth} layers'

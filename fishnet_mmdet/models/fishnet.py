@@ -144,8 +144,8 @@ class FishNet(BaseModule):
     Args:
         depth (int | Mapping | Fish): 99, 150 or 201, as released; 55 or 77, for small images; or a custom fish: the arguments
             of :class:`Fish` as a dict.
-        out_indices (Sequence[int]): Levels to put out, ascending; level i has stride 4 * 2**i (55 and 77: 2**i). For the released depths 0 to
-            3, with 320, 832, 1600 and 2112 channels. What lies behind the last one is not built.
+        out_indices (Sequence[int]): Levels to put out, ascending; level i has stride 4 * 2**i (55 and 77: 2**i). For the
+            released depths 0 to 3, with 320, 832, 1600 and 2112 channels. What lies behind the last one is not built.
         head_output (str): 'refined' puts out the head's refined features R(F7), R(F8), R(F9), and F10 (Eq. 9, where the
             paper attaches FPN); 'concat' their inputs F7, F8, F9, and F10. Channels and sizes are the same.
         frozen_stages (int): What never changes in training: -1 nothing, 0 the stem (section 4.4), 1 to 3 that many stages of

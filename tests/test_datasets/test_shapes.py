@@ -133,6 +133,23 @@ def test_later_shapes_hide_earlier_ones():
     assert not all(map(is_convex, hidden))
 
 
+def test_colour_tells_of_the_class():
+    """Hues lie around their own class's, 36 of 180 apart; it was a picture's backmost shape's in all of it once."""
+    offsets = []
+    for seed in range(60):
+        image, instances = draw_scene(np.random.default_rng(seed))
+        hue, saturation = cv2.split(cv2.cvtColor(image, cv2.COLOR_BGR2HSV))[:2]
+        for label, mask in instances:
+            # The mean direction on the circle of hues, by saturation: that of grey pixels is chance.
+            angle = hue[mask] * (np.pi / 90)
+            mean = np.angle((saturation[mask] * np.exp(1j * angle)).sum())
+            offsets.append(np.angle(np.exp(1j * (mean - 2 * np.pi * label / 5))) * 90 / np.pi)
+    assert len(offsets) > 100
+    assert np.mean(np.abs(offsets) < 18) > 0.8
+    # Not settled by it: some are nearer to another class's hue.
+    assert np.mean(np.abs(offsets) > 18) > 0.01
+
+
 def test_files_hold_what_was_drawn(full, coco):
     for number, image in list(coco.imgs.items())[:80]:
         pixels, drawn = draw_scene(np.random.default_rng((0, shapes.SPLITS.index(coco.split), number - 1)))

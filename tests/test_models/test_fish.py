@@ -1,4 +1,4 @@
-"""The variants: their numbers as published, fish of one's own, and the refusal of numbers that make no fish."""
+"""The variants: their numbers as published, fish of one's own, grouped ones, and the refusal of numbers that make no fish."""
 
 import pytest
 import torch
@@ -7,7 +7,7 @@ from mmengine.config import ConfigDict
 
 from fishnet_mmdet import Fish, FishNet
 from fishnet_mmdet.errors import FishNetError
-from fishnet_mmdet.models import FISHES, Score
+from fishnet_mmdet.models import FISHES, FISHNEXTS, FishNeXt, Score
 from fishnet_mmdet.models.fish import get_fish
 from fishnet_mmdet.models.units import ResidualUnit
 
@@ -40,7 +40,8 @@ def test_depths_have_the_published_numbers_of_parameters(depth, backbone, classi
 
 
 def test_no_other_depths():
-    assert list(FISHES) == [99, 150, 201]
+    assert list(FISHES) == [55, 77, 99, 150, 201]
+    assert list(FISHNEXTS) == [99, 150, 201]
 
 
 @pytest.mark.parametrize('depth', [99, 150, 201])
@@ -53,6 +54,149 @@ def test_features_of_the_released_depths(depth):
     assert fish.strides == (4, 8, 16, 32)
     assert fish.body_dilations == (1, 2, 4)
     assert fish.head_dilations == (1, 1, 1)
+    assert fish.stem_stride == 4 and fish.group_width is None
+
+
+#: Channels that R puts out, by part: the report's Tables 1 to 3. In its 55, the last 48 are those that T brings.
+REPORT = {
+    99: ([128, 256, 512], 512, [512, 384, 256], [320, 832, 1600]),
+    77: ([32, 64, 128], 128, [128, 96, 64], [80, 208, 400]),
+    55: ([16, 32], 32, [32, 24], [32, 48]),
+}
+
+
+@pytest.mark.parametrize('depth', list(REPORT))
+def test_channels_of_the_report(depth):
+    with torch.device('meta'):
+        net = FishNet(depth, out_indices=range(3 if depth == 55 else 4))
+    tail, bridge, body, head = REPORT[depth]
+    assert [stage[-1].conv3.out_channels for stage in net.tail.values()] == tail
+    assert net.bridge.refine[-1].conv3.out_channels == bridge
+    assert [stage.refine[-1].conv3.out_channels for stage in net.body.values()] == body
+    refined = [stage.refine[-1].conv3.out_channels for stage in net.head.values()]
+    if depth == 55:
+        brought = net.head['stage1'].transfer[-1].conv3.out_channels
+        refined = [refined[0], brought]
+        assert net.head['stage2'].refine[0].conv1.in_channels == refined[0] + brought
+    assert refined == head
+
+
+def convolutions(depth):
+    with torch.device('meta'):
+        net = FishNet(depth)
+    return {name: module for name, module in net.named_modules() if isinstance(module, torch.nn.Conv2d)}
+
+
+def test_77_is_99_with_a_quarter_of_the_channels():
+    ours, theirs = convolutions(77), convolutions(99)
+    assert list(ours) == list(theirs)
+    for name, conv in theirs.items():
+        in_channels = 3 if name == 'stem.conv1' else conv.in_channels // 4
+        assert (ours[name].in_channels, ours[name].out_channels) == (in_channels, conv.out_channels // 4), name
+        assert (ours[name].kernel_size, ours[name].dilation) == (conv.kernel_size, conv.dilation), name
+
+
+@pytest.mark.parametrize(
+    'depth, size, channels, sizes',
+    [
+        (55, 32, (32, 80, 112), (32, 16, 8)),
+        (55, 28, (32, 80, 112), (28, 14, 7)),
+        (77, 32, (80, 208, 400, 528), (32, 16, 8, 4)),
+        (77, 28, (80, 208, 400, 528), (28, 14, 7, 4)),
+    ],
+)
+@torch.no_grad()
+def test_small_images(depth, size, channels, sizes):
+    net = FishNet(depth, out_indices=range(len(sizes))).eval()
+    assert net.out_channels == channels
+    assert net.out_strides == (1, 2, 4, 8)[: len(sizes)]
+    assert [tuple(x.shape) for x in net(torch.rand(2, 3, size, size))] == [(2, c, s, s) for c, s in zip(channels, sizes)]
+
+
+@pytest.mark.parametrize('stride, sizes', [(1, (64, 32, 16, 8)), (2, (32, 16, 8, 4)), (4, (16, 8, 4, 2))])
+@torch.no_grad()
+def test_stride_of_the_stem(stride, sizes, small_fish):
+    net = FishNet(dict(small_fish(), stem_stride=stride)).eval()
+    assert net.out_strides == tuple(64 // size for size in sizes)
+    assert [x.shape[-1] for x in net(torch.rand(1, 3, 64, 64))] == list(sizes)
+
+
+def test_fishnext_has_the_published_number_of_parameters():
+    with torch.device('meta'):
+        net = MODELS.build(dict(type='FishNeXt', depth=150))
+        score = Score(net.out_channels[-1])
+    assert type(net) is FishNeXt
+    assert round((num_parameters(net) + num_parameters(score)) / 1e6, 2) == 25.74
+
+
+@pytest.mark.parametrize(
+    'depth, widths',
+    [
+        (99, {16: 4, 8: 8, 4: 16, 2: 32}),
+        (150, {16: 4, 8: 8, 4: 16, 2: 32}),
+        ('custom', {16: 2, 8: 4, 4: 8, 2: 16}),
+    ],
+)
+def test_groups_are_as_wide_as_the_resolution_says(depth, widths, small_fish):
+    """4 at stride 4, doubled with every stage, in all units: R and T of every part and the bridge's."""
+    custom = dict(small_fish(), group_width=2)
+    units = {99: 29, 150: 46, 'custom': 16}[depth]
+    found = {}
+    with torch.device('meta'):
+        net = MODELS.build(dict(type='FishNeXt', depth=custom if depth == 'custom' else depth))
+        for name, unit in net.named_modules():
+            if isinstance(unit, ResidualUnit):
+                unit.conv2.register_forward_hook(lambda conv, args, _, name=name: found.update({name: args[0].shape[-1]}))
+        net(torch.rand(1, 3, 64, 64))
+    assert len(found) == units
+    assert set(found.values()) == set(widths)
+    for name, size in found.items():
+        conv, last = net.get_submodule(f'{name}.conv2'), net.get_submodule(f'{name}.conv3')
+        assert conv.weight.shape[1] == conv.in_channels // conv.groups == widths[size], name
+        assert conv.in_channels == conv.out_channels == last.in_channels == last.out_channels // 2, name
+        assert conv.kernel_size == (3, 3)
+
+
+@pytest.mark.parametrize('type_', ['FishNet', 'FishNeXt'])
+def test_grouped_custom_fish_trains(type_, small_fish):
+    depth = dict(small_fish(), group_width=2, stem_stride=2)
+    net = MODELS.build(dict(type=type_, depth=depth, norm_cfg=dict(type='BN'), norm_eval=False, frozen_stages=-1))
+    net.init_weights()
+    outputs = net(torch.randn(2, 3, 32, 32))
+    assert [tuple(x.shape) for x in outputs] == [(2, c, s, s) for c, s in zip((32, 64, 112, 144), (16, 8, 4, 2))]
+    sum(x.square().mean() for x in outputs).backward()
+    for name, parameter in net.named_parameters():
+        assert parameter.grad is not None and parameter.grad.isfinite().all(), name
+
+
+@pytest.mark.parametrize('depth', [55, 77, 152])
+def test_fishnext_has_no_other_depths(depth):
+    with pytest.raises(FishNetError, match=f'no depth {depth}: choose one of 99, 150, 201,'):
+        MODELS.build(dict(type='FishNeXt', depth=depth))
+
+
+@pytest.mark.parametrize('wrapped', ['alone', 'prefix', 'list'])
+def test_mmengines_pretrained_is_taken_by_the_strict_loader(wrapped, small_net, small_fish, tmp_path):
+    weights = small_net().state_dict()
+    file = tmp_path / 'x.pth'
+    init_cfg = dict(type='Pretrained', checkpoint=str(file))
+    if wrapped == 'prefix':
+        init_cfg['prefix'] = 'backbone.'
+        weights = {f'backbone.{name}': tensor for name, tensor in weights.items()}
+    if wrapped == 'list':
+        init_cfg = [dict(type='Constant', layer='Conv2d', val=3.0), init_cfg]
+    torch.save(dict(state_dict=weights), file)
+    net = MODELS.build(dict(type='FishNet', depth=small_fish(), init_cfg=init_cfg))
+    net.init_weights()
+    for name, tensor in net.state_dict().items():
+        assert torch.equal(tensor, weights[('backbone.' if wrapped == 'prefix' else '') + name]), name
+
+    # mmengine's own passes over a tensor that is missing.
+    gone = next(name for name in weights if name.endswith('bridge.conv2.weight'))
+    torch.save(dict(state_dict=without(weights, gone)), file)
+    net = MODELS.build(dict(type='FishNet', depth=small_fish(), init_cfg=init_cfg))
+    with pytest.raises(FishNetError, match='bridge.conv2.weight'):
+        net.init_weights()
 
 
 @pytest.mark.parametrize('form', [dict, ConfigDict, lambda fish: Fish(**fish)], ids=['dict', 'ConfigDict', 'Fish'])
@@ -121,7 +265,7 @@ def test_fish_of_lists_and_of_tuples_are_one(small_fish):
 def test_unknown_depth_is_refused(depth):
     with pytest.raises(FishNetError) as error:
         get_fish(depth)
-    for part in (repr(depth), '99, 150, 201', 'dict'):
+    for part in (repr(depth), '55, 77, 99, 150, 201', 'dict'):
         assert part in str(error.value)
 
 
@@ -147,6 +291,17 @@ def test_unknown_depth_is_refused(depth):
         (lambda fish: dict(fish, bridge_units=(1,)), ['bridge_units', 'a positive integer', '(1,)']),
         (lambda fish: dict(fish, stem_channels=True), ['stem_channels', 'positive', 'True']),
         (lambda fish: dict(fish, stem_channels=10), ['stem_channels', 'multiples of 4', '10']),
+        (lambda fish: dict(fish, stem_stride=3), ['stem_stride', 'one of 1, 2, 4', '3']),
+        (lambda fish: dict(fish, stem_stride=8), ['stem_stride', 'one of 1, 2, 4', '8']),
+        (lambda fish: dict(fish, stem_stride=0), ['stem_stride', 'a positive integer', '0']),
+        (lambda fish: dict(fish, stem_stride=None), ['stem_stride', 'a positive integer', 'None']),
+        (lambda fish: dict(fish, stem_stride=(2, 2)), ['stem_stride', 'a positive integer', '(2, 2)']),
+        (lambda fish: dict(fish, group_width=0), ['group_width', 'a positive integer', '0']),
+        (lambda fish: dict(fish, group_width=True), ['group_width', 'a positive integer', 'True']),
+        (lambda fish: dict(fish, group_width='4d'), ['group_width', 'a positive integer', "'4d'"]),
+        (lambda fish: dict(fish, group_width=4.0), ['group_width', 'a positive integer', '4.0']),
+        (lambda fish: dict(fish, group_width=16), ['tail stage 1', '8 channels', 'groups of 16', 'multiples of 32']),
+        (lambda fish: dict(fish, group_width=4), ['body stage 1', '12 channels', 'groups of 8', 'multiples of 16']),
         (lambda fish: dict(fish, tail_channels=(18, 32)), ['tail_channels', 'multiples of 4', '18']),
         (lambda fish: dict(fish, body_channels=(32, 6)), ['body_channels', 'multiples of 4', '6']),
         (lambda fish: dict(fish, bridge_channels=40), ['bridge_channels', 'multiple of 16', '40']),

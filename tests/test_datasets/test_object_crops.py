@@ -1,0 +1,131 @@
+"""Objects cut out of a detection set, on images whose pixels tell where they are."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+from mmdet.registry import DATASETS
+
+from fishnet_mmdet.errors import FishNetError
+
+CLASSES = ('cat', 'dog')
+HEIGHT, WIDTH = 40, 60
+
+
+def coordinates(height=HEIGHT, width=WIDTH, blue=0):
+    """An image with its columns in green and its rows in red."""
+    image = np.full((height, width, 3), blue, np.uint8)
+    image[..., 1], image[..., 2] = np.meshgrid(np.arange(width), np.arange(height))
+    return image
+
+
+def annotation(image, category, box, **more):
+    return dict(image_id=image, category_id=category, bbox=box, area=box[2] * box[3], **more)
+
+
+@pytest.fixture
+def make(tmp_path):
+    """Writes two images and some annotations, and builds the data set."""
+
+    def make_(annotations, pipeline=(), **kwargs):
+        (tmp_path / 'images').mkdir(exist_ok=True)
+        names = {}
+        for number in (1, 2):
+            cv2.imwrite(str(tmp_path / f'images/{number}.png'), coordinates(blue=number))
+        names = [dict(id=number, file_name=f'{number}.png', height=HEIGHT, width=WIDTH) for number in (1, 2)]
+        # Ids are not in the order of the labels, and there is a class that is not asked for.
+        categories = [dict(id=7, name='dog'), dict(id=3, name='cat'), dict(id=9, name='bird')]
+        content = dict(images=names, categories=categories, annotations=annotations)
+        (tmp_path / 'objects.json').write_text(json.dumps(content))
+        config = dict(type='ObjectCrops', ann_file='objects.json', data_prefix=dict(img='images/'), pipeline=pipeline)
+        return DATASETS.build(dict(config, data_root=f'{tmp_path}/', metainfo=dict(classes=CLASSES), **kwargs))
+
+    return make_
+
+
+@pytest.mark.parametrize(
+    'box, context, left, top, side',
+    [
+        ([20, 10, 10, 10], 1.0, 20, 10, 10),
+        ([20, 10, 10, 10], 2.0, 15, 5, 20),
+        # The square is as long as the longer side, and has the box in its middle.
+        ([20, 16, 12, 4], 1.0, 20, 12, 12),
+        ([30, 10, 4, 16], 1.5, 20, 6, 24),
+        ([25.4, 14.6, 8, 6], 1.5, 23, 12, 12),
+    ],
+)
+def test_crops_around_the_box(make, box, context, left, top, side):
+    dataset = make([annotation(2, 3, box)], context=context)
+    image = dataset[0]['img']
+    np.testing.assert_array_equal(image, coordinates(blue=2)[top : top + side, left : left + side])
+    assert image.shape == (side, side, 3)
+
+
+def test_context_by_default(make):
+    assert make([annotation(1, 3, [20, 10, 10, 8])])[0]['img'].shape == (15, 15, 3)
+
+
+@pytest.mark.parametrize(
+    'box, columns, rows',
+    [
+        ([0, 0, 4, 4], [0, 0, 0, 1, 2, 3, 4, 5], [0, 0, 0, 1, 2, 3, 4, 5]),
+        ([56, 36, 4, 4], [54, 55, 56, 57, 58, 59, 59, 59], [34, 35, 36, 37, 38, 39, 39, 39]),
+        ([0, 20, 4, 4], [0, 0, 0, 1, 2, 3, 4, 5], [18, 19, 20, 21, 22, 23, 24, 25]),
+    ],
+)
+def test_the_border_is_repeated(make, box, columns, rows):
+    image = make([annotation(1, 3, box)], context=2.0)[0]['img']
+    assert image[..., 1].tolist() == [columns] * 8
+    assert image[..., 2].T.tolist() == [rows] * 8
+
+
+def test_a_square_larger_than_the_image(make):
+    image = make([annotation(1, 3, [0, 0, WIDTH, HEIGHT])], context=2.0)[0]['img']
+    assert image.shape == (120, 120, 3)
+    assert image[0, 0].tolist() == [1, 0, 0] and image[-1, -1].tolist() == [1, WIDTH - 1, HEIGHT - 1]
+
+
+def test_labels_are_the_places_of_the_names(make):
+    box = [20, 10, 10, 10]
+    dataset = make([annotation(1, 7, box), annotation(2, 3, box), annotation(1, 9, box), annotation(1, 3, box)])
+    assert dataset.metainfo == dict(classes=CLASSES)
+    assert [dataset[i]['gt_label'] for i in range(len(dataset))] == [1, 0, 0]
+    assert [dataset[i]['img'][0, 0, 0] for i in range(3)] == [1, 2, 1]
+
+
+def test_crowds_and_specks_are_left_out(make):
+    boxes = [annotation(1, 3, [20, 10, 10, 10], iscrowd=1), annotation(1, 7, [20, 10, 10, 10], iscrowd=0)]
+    boxes += [annotation(1, 3, [20, 10, 0, 10]), annotation(1, 3, [20, 10, 10, 0.5]), annotation(1, 3, [20, 10, 1, 1])]
+    dataset = make(boxes)
+    assert [dataset[i]['gt_label'] for i in range(len(dataset))] == [1, 0]
+    assert dataset[1]['img'].shape[:2] == (2, 2)
+
+
+def test_pipeline(make):
+    pipeline = [dict(type='Resize', scale=(16, 16)), dict(type='PackImage')]
+    item = make([annotation(1, 7, [20, 10, 10, 10])], pipeline)[0]
+    assert item['inputs'].shape == (3, 16, 16) and item['data_samples'] == 1
+    assert (item['inputs'][0] == 1).all()
+
+
+def test_no_objects(make):
+    with pytest.raises(FishNetError, match=r'objects.json holds no objects of the classes cat, dog'):
+        make([annotation(1, 9, [20, 10, 10, 10]), annotation(1, 3, [20, 10, 10, 10], iscrowd=1)])
+
+
+def test_no_annotations(make, tmp_path):
+    with pytest.raises(FishNetError, match=f'no annotations {tmp_path}/nowhere.json'):
+        make([], ann_file='nowhere.json')
+
+
+@pytest.mark.parametrize('broken', [None, b'no image'])
+def test_broken_image(make, tmp_path, broken):
+    dataset = make([annotation(2, 3, [20, 10, 10, 10])])
+    file = tmp_path / 'images/2.png'
+    if broken is None:
+        file.unlink()
+    else:
+        file.write_bytes(broken)
+    with pytest.raises(FishNetError, match=f'the image {file} is not there, or cannot be decoded'):
+        dataset[0]

@@ -1,0 +1,79 @@
+"""Mixed precision on the CPU: what is computed in bfloat16, and what stays in float32."""
+
+import pytest
+import torch
+from conftest import TINY_FISH
+from mmdet.registry import MODELS
+from mmengine.registry import OPTIM_WRAPPERS
+
+from fishnet_mmdet.engine import BFloat16OptimWrapper
+
+
+@pytest.fixture
+def model():
+    torch.manual_seed(0)
+    backbone = dict(type='FishNet', depth=TINY_FISH, out_indices=(3,), norm_cfg=dict(type='BN'), norm_eval=False)
+    model = MODELS.build(
+        dict(type='Classifier', backbone=dict(backbone, frozen_stages=-1), score=dict(type='Score', num_classes=5))
+    )
+    model.init_weights()
+    return model
+
+
+@pytest.fixture
+def batch():
+    generator = torch.Generator().manual_seed(0)
+    return torch.rand(8, 3, 64, 64, generator=generator), torch.arange(8) % 5
+
+
+def wrapper(model, type_='BFloat16OptimWrapper'):
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    return OPTIM_WRAPPERS.build(dict(type=type_, optimizer=optimizer))
+
+
+def convolution_types(model):
+    found = set()
+    for module in model.modules():
+        if isinstance(module, torch.nn.Conv2d):
+            module.register_forward_hook(lambda conv, args, out: found.add(out.dtype))
+    return found
+
+
+def test_computes_in_bfloat16_and_keeps_float32(model, batch, snapshot):
+    optim_wrapper, types, before = wrapper(model), convolution_types(model), snapshot(model)
+    assert type(optim_wrapper) is BFloat16OptimWrapper
+    with optim_wrapper.optim_context(model):
+        loss = model(*batch, mode='loss')['loss']
+    assert types == {torch.bfloat16}
+    assert loss.dtype == torch.float32
+    optim_wrapper.update_params(loss)
+    for name, parameter in model.named_parameters():
+        assert parameter.dtype == torch.float32, name
+        assert parameter.grad is None or parameter.grad.dtype == torch.float32, name
+    for name, tensor in model.state_dict().items():
+        assert tensor.isfinite().all(), name
+        assert tensor.dtype == before[name].dtype, name
+        assert not torch.equal(tensor, before[name]), name
+
+
+def test_the_context_ends(model, batch):
+    optim_wrapper = wrapper(model)
+    with optim_wrapper.optim_context(model):
+        assert torch.is_autocast_enabled('cpu') and torch.get_autocast_dtype('cpu') == torch.bfloat16
+    assert not torch.is_autocast_enabled('cpu')
+    types = convolution_types(model)
+    model(*batch, mode='loss')
+    assert types == {torch.float32}
+
+
+def test_gradients_are_those_of_float32_roughly(model, batch):
+    gradients = []
+    for type_ in ('BFloat16OptimWrapper', 'OptimWrapper'):
+        model.zero_grad()
+        with wrapper(model, type_).optim_context(model):
+            loss = model(*batch, mode='loss')['loss']
+        loss.backward()
+        gradients.append(torch.cat([parameter.grad.flatten() for parameter in model.score.parameters()]))
+    bfloat16, float32 = gradients
+    assert not torch.equal(bfloat16, float32)
+    assert torch.cosine_similarity(bfloat16, float32, dim=0) > 0.95
