@@ -62,5 +62,10 @@ param_scheduler = [
     dict(type='CosineAnnealingLR', by_epoch=True, begin=0, end=epochs, T_max=epochs, convert_to_iter_based=True),
 ]
 auto_scale_lr = dict(enable=False)
-default_hooks = dict(logger=dict(interval=20), checkpoint=dict(interval=epochs))
+default_hooks = dict(
+    logger=dict(interval=20),
+    checkpoint=dict(interval=epochs),
+    # After so short a training there are many half-hearted boxes, which AP ranks behind and a picture would show.
+    visualization=dict(score_thr=0.6),
+)
 randomness = dict(seed=0)
