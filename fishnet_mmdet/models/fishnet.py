@@ -216,6 +216,7 @@ class FishNet(BaseModule):
                 f'{fish.num_stages} (stages of the tail too), not {frozen_stages!r}'
             )
         self.frozen_stages = frozen_stages
+        self.norm_cfg = norm_cfg
         self.norm_eval = norm_eval
 
         norm = partial(build_norm, norm_cfg)
