@@ -5,7 +5,7 @@ _base_ = './mask_rcnn_fishnet150_fpn.py'
 classes = ('disc', 'square', 'triangle', 'star', 'ring')
 data_root = 'work_dirs/demo/shapes/'
 scale = (128, 128)
-epochs = 4
+epochs = 3
 
 model = dict(
     backbone=dict(init_cfg=dict(checkpoint='work_dirs/demo/classifier/epoch_8.pth')),
@@ -56,7 +56,7 @@ test_evaluator = val_evaluator
 
 # In a few hundred steps AdamW learns what takes SGD longer.
 optim_wrapper = dict(optimizer=dict(_delete_=True, type='AdamW', lr=3e-4, weight_decay=0.01, fused=True))
-train_cfg = dict(max_epochs=epochs, val_interval=2)
+train_cfg = dict(max_epochs=epochs, val_interval=epochs)
 param_scheduler = [
     dict(type='LinearLR', start_factor=1 / 16, by_epoch=False, begin=0, end=10),
     dict(type='CosineAnnealingLR', by_epoch=True, begin=0, end=epochs, T_max=epochs, convert_to_iter_based=True),
