@@ -17,8 +17,9 @@ class Classifier(BaseModel):
     Besides its own checkpoints it loads those of the released models.
 
     Args:
-        backbone (dict): Config of a network that returns a tuple of features and knows their channels, ``out_channels``.
-        score (dict): Config of what makes logits of the last feature; ``in_channels`` is filled in.
+        backbone (dict): Config of a network that returns a tuple of features.
+        score (dict): Config of what makes logits of the last feature; ``in_channels`` is filled in where the backbone knows
+            its ``out_channels``.
         label_smoothing (float): Share of the target that is spread over all classes (Szegedy et al. 2016).
         data_preprocessor (dict, optional): Config of the normalisation of images, mmengine's ``ImgDataPreprocessor``.
         init_cfg (dict, optional): Initialisation of the whole, beside those of the parts.
@@ -34,7 +35,9 @@ class Classifier(BaseModel):
     ) -> None:
         super().__init__(data_preprocessor, init_cfg)
         self.backbone = MODELS.build(backbone)
-        self.score = MODELS.build(score, default_args=dict(in_channels=self.backbone.out_channels[-1]))
+        if 'in_channels' not in score:
+            score = dict(score, in_channels=self.backbone.out_channels[-1])
+        self.score = MODELS.build(score)
         self.label_smoothing = label_smoothing
         self.register_load_state_dict_pre_hook(_take_released)
 

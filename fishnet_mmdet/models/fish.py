@@ -12,6 +12,8 @@ GROUPED_EXPANSION = 2
 #: Width of the bridge's output divided by the width of its squeezed attention vector.
 SQUEEZE = 16
 STEM_STRIDES = (1, 2, 4)
+#: Ways to halve the resolution (Table 2): pooling 2x2 or 3x3, or a stride of 2 in the last residual unit of R.
+DOWNS = ('maxpool2', 'maxpool3', 'avgpool2', 'conv')
 
 
 class Stage(NamedTuple):
@@ -53,6 +55,9 @@ class Fish:
         body_dilations (Sequence[int]): Dilation of the 3x3 convolutions in the body's R.
         head_dilations (Sequence[int]): Dilation of the 3x3 convolutions in the head's R.
         stem_stride (int): Stride of F0: 4 as in the paper, or 2 or 1 for small images.
+        deep_stem (bool): Whether the stem has three 3x3 convolutions, as released, or one 7x7 (section 4.3).
+        down (str): How tail and head halve the resolution (Table 2): 'maxpool2' as released, 'maxpool3', 'avgpool2', or
+            'conv', with which the last unit of R has a stride of 2.
         group_width (int, optional): Channels of a group of the 3x3 convolutions at F0's resolution; it doubles with each
             stage, and the bottleneck is twice as wide (FishNeXt, section 4.2). None: not grouped.
 
@@ -74,11 +79,15 @@ class Fish:
     body_dilations: Sequence[int] = (1, 2, 4)
     head_dilations: Sequence[int] = (1, 1, 1)
     stem_stride: int = 4
+    deep_stem: bool = True
+    down: str = 'maxpool2'
     group_width: Optional[int] = None
 
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
+            if field.name in ('deep_stem', 'down'):
+                continue
             if field.type is int or field.name == 'group_width' and value is not None:
                 if not _is_count(value):
                     raise FishNetError(f'{field.name} of a fish must be a positive integer, not {value!r}')
@@ -97,6 +106,10 @@ class Fish:
             raise FishNetError(
                 f'stem_stride of a fish must be one of {", ".join(map(str, STEM_STRIDES))}, not {self.stem_stride}'
             )
+        if type(self.deep_stem) is not bool:
+            raise FishNetError(f'deep_stem of a fish must be True or False, not {self.deep_stem!r}')
+        if self.down not in DOWNS:
+            raise FishNetError(f'down of a fish must be one of {", ".join(map(repr, DOWNS))}, not {self.down!r}')
         self._check_channels()
 
     @property
@@ -106,7 +119,7 @@ class Fish:
 
     @property
     def depth(self) -> int:
-        """int: Layers as the released models are named for: 3 for each unit, 12 for stem, bridge and score."""
+        """int: Layers as the released models are named for: 3 for each unit, 12 (7x7 stem: 10) for stem, bridge and score."""
         units = (
             self.tail_units,
             (self.bridge_units,),
@@ -115,7 +128,7 @@ class Fish:
             self.body_transfers,
             self.head_transfers,
         )
-        return 3 * sum(map(sum, units)) + 12
+        return 3 * sum(map(sum, units)) + (12 if self.deep_stem else 10)
 
     @property
     def tail_features(self) -> Tuple[int, ...]:
@@ -321,7 +334,7 @@ def get_fish(depth: Union[int, Fish, Mapping], variants: Dict[int, Fish] = FISHE
 
     Args:
         depth (int | Fish | Mapping): A key of ``variants``, or a custom fish: a :class:`Fish` or, in a config, a dict of its
-            arguments.
+            arguments. With ``depth`` among them, they change that variant: ``dict(depth=150, down='conv')``.
         variants (dict[int, Fish]): ``FISHES`` or ``FISHNEXTS``.
 
     Raises:
@@ -331,9 +344,12 @@ def get_fish(depth: Union[int, Fish, Mapping], variants: Dict[int, Fish] = FISHE
         return depth
     if isinstance(depth, Mapping):
         allowed = [field.name for field in fields(Fish)]
-        unknown = [str(name) for name in depth if name not in allowed]
+        unknown = [str(name) for name in depth if name not in (*allowed, 'depth')]
         if unknown:
             raise FishNetError(f'a fish has no {", ".join(unknown)}: its parts are {", ".join(allowed)}')
+        if 'depth' in depth:
+            changes = {name: value for name, value in depth.items() if name != 'depth'}
+            return replace(get_fish(depth['depth'], variants), **changes)
         missing = [name for name in allowed if name not in depth and not hasattr(Fish, name)]
         if missing:
             raise FishNetError(f'a fish needs {", ".join(missing)} too')

@@ -16,7 +16,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from ..checkpoints import FROM_SCRATCH
 from ..errors import FishNetError
 from .fish import FISHES, FISHNEXTS, SQUEEZE, Fish, Stage, get_fish
-from .units import Norm, ResidualUnit, build_norm, refine_units, transfer_units
+from .norm_relu import norm_relu
+from .units import Norm, ResidualUnit, build_norm, refine_and_down, refine_units, transfer_units
 
 HEAD_OUTPUTS = ('refined', 'concat')
 
@@ -34,13 +35,8 @@ class Features(NamedTuple):
     """R(F7) ... R(F9), the head's refined features (Eq. 9), at strides 4 ... 16."""
 
 
-def down(x: Tensor) -> Tensor:
-    """Max-pooling 2x2 with stride 2; an odd size is rounded up, so that no row or column is lost."""
-    return F.max_pool2d(x, 2, stride=2, ceil_mode=True)
-
-
 def up(x: Tensor, size: Sequence[int]) -> Tensor:
-    """Nearest up-sampling by 2, to the ``size`` (h, w) of the feature that :func:`down` made ``x``'s size from."""
+    """Nearest up-sampling by 2, to the ``size`` (h, w) of the feature of the tail at that resolution."""
     return F.interpolate(x, size=tuple(size), mode='nearest')
 
 
@@ -63,9 +59,24 @@ class Stem(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """(n, 3, h, w) to (n, out_channels, ceil(h / stride), ceil(w / stride))."""
-        x = F.relu(self.norm1(self.conv1(image)))
-        x = F.relu(self.norm2(self.conv2(x)))
-        x = F.relu(self.norm3(self.conv3(x)))
+        x = norm_relu(self.norm1, self.conv1(image))
+        x = norm_relu(self.norm2, self.conv2(x))
+        x = norm_relu(self.norm3, self.conv3(x))
+        return F.max_pool2d(x, 3, stride=2, padding=1) if self.pool else x
+
+
+class PlainStem(nn.Module):
+    """One 7x7 convolution and max-pooling, as a ResNet begins (the comparison in section 4.3)."""
+
+    def __init__(self, out_channels: int, stride: int, norm: Norm) -> None:
+        super().__init__()
+        self.pool = stride == 4
+        self.conv1 = nn.Conv2d(3, out_channels, 7, stride=min(stride, 2), padding=3, bias=False)
+        self.norm1 = norm(out_channels)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(n, 3, h, w) to (n, out_channels, ceil(h / stride), ceil(w / stride))."""
+        x = norm_relu(self.norm1, self.conv1(image))
         return F.max_pool2d(x, 3, stride=2, padding=1) if self.pool else x
 
 
@@ -81,7 +92,7 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, in_channels, h, w) to weights in 0 ... 1, (n, out_channels, 1, 1)."""
-        x = F.adaptive_avg_pool2d(F.relu(self.norm(x)), 1)
+        x = F.adaptive_avg_pool2d(norm_relu(self.norm, x), 1)
         return torch.sigmoid(self.conv2(F.relu(self.conv1(x))))
 
 
@@ -99,8 +110,8 @@ class Bridge(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, in_channels, h, w) to (n, out_channels, h, w)."""
-        x = self.conv1(F.relu(self.norm1(x)))
-        x = self.conv2(F.relu(self.norm2(x)))
+        x = self.conv1(norm_relu(self.norm1, x))
+        x = self.conv2(norm_relu(self.norm2, x))
         attention = self.attention(x)
         return self.refine(x) * attention + attention
 
@@ -121,17 +132,18 @@ class BodyStage(nn.Module):
 class HeadStage(nn.Module):
     """DR-block: refine, down-sample, concatenate what the body has at that resolution (Eq. 9).
 
-    ``transfer`` is None in the last stage of a shortened head, of which only the refined feature is used.
+    Of the last stage of a shortened head only the refined feature is used: ``down`` and ``transfer`` are None there.
     """
 
-    def __init__(self, refine: nn.Sequential, transfer: Optional[nn.Sequential]) -> None:
+    def __init__(self, refine: nn.Sequential, down: Optional[nn.Module], transfer: Optional[nn.Sequential]) -> None:
         super().__init__()
         self.refine = refine
+        self.down = down
         self.transfer = transfer
 
     def forward(self, refined: Tensor, skip: Tensor) -> Tensor:
         """Puts ``skip`` (n, s, h / 2, w / 2) beside the ``refined`` (n, c, h, w): (n, c + s, h / 2, w / 2)."""
-        return torch.cat([down(refined), self.transfer(skip)], dim=1)
+        return torch.cat([self.down(refined), self.transfer(skip)], dim=1)
 
 
 @MODELS.register_module()
@@ -143,7 +155,7 @@ class FishNet(BaseModule):
 
     Args:
         depth (int | Mapping | Fish): 99, 150 or 201, as released; 55 or 77, for small images; or a custom fish: the arguments
-            of :class:`Fish` as a dict.
+            of :class:`Fish` as a dict, or what changes of a variant: ``dict(depth=150, down='conv')``.
         out_indices (Sequence[int]): Levels to put out, ascending; level i has stride 4 * 2**i (55 and 77: 2**i). For the
             released depths 0 to 3, with 320, 832, 1600 and 2112 channels. What lies behind the last one is not built.
         head_output (str): 'refined' puts out the head's refined features R(F7), R(F8), R(F9), and F10 (Eq. 9, where the
@@ -225,8 +237,11 @@ class FishNet(BaseModule):
         last = self.out_indices[-1]
         num_refined = last + 1 if head_output == 'refined' else last
 
-        self.stem = Stem(fish.stem_channels, fish.stem_stride, norm)
-        self.tail = nn.ModuleDict({f'stage{s.number}': refine_units(s, unit) for s in fish.tail_stages()})
+        self.stem = (Stem if fish.deep_stem else PlainStem)(fish.stem_channels, fish.stem_stride, norm)
+        self.tail = nn.ModuleDict()
+        for s in fish.tail_stages():
+            refine, down = refine_and_down(s, unit, fish.down)
+            self.tail[f'stage{s.number}'] = nn.Sequential(*refine, down)
         self.bridge = Bridge(fish.tail_channels[-1], fish.bridge_stage(), unit, norm)
         self.body = nn.ModuleDict(
             {
@@ -234,13 +249,13 @@ class FishNet(BaseModule):
                 for s in fish.body_stages()
             }
         )
-        self.head = nn.ModuleDict(
-            {
-                f'stage{s.number}': HeadStage(refine_units(s, unit), transfer_units(s, unit) if s.number <= last else None)
-                for s in fish.head_stages()
-                if s.number <= num_refined
-            }
-        )
+        self.head = nn.ModuleDict()
+        for s in fish.head_stages():
+            refine, down = refine_and_down(s, unit, fish.down)
+            if s.number <= last:
+                self.head[f'stage{s.number}'] = HeadStage(refine, down, transfer_units(s, unit))
+            elif s.number <= num_refined:
+                self.head[f'stage{s.number}'] = HeadStage(refine, None, None)
         self.train()
 
     @property
@@ -264,7 +279,7 @@ class FishNet(BaseModule):
         """
         tail = [self.stem(image)]
         for stage in self.tail.values():
-            tail.append(down(stage(tail[-1])))
+            tail.append(stage(tail[-1]))
 
         body = [self.bridge(tail[-1])]
         for stage, skip in zip(self.body.values(), reversed(tail[:-1])):

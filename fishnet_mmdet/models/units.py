@@ -1,19 +1,26 @@
 """The building blocks of the fish: the residual unit and what is made of it."""
 
 from functools import partial
-from typing import Callable, Mapping, Optional
+from typing import Callable, Mapping, Optional, Tuple
 
 import torch.nn as nn
-import torch.nn.functional as F
 from mmcv.cnn import build_norm_layer
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from ..errors import FishNetError
 from .fish import EXPANSION, GROUPED_EXPANSION, Stage
+from .norm_relu import norm_relu
 
 #: Makes the normalisation layer for so many channels.
 Norm = Callable[[int], nn.Module]
+
+#: Halving of the resolution by pooling; an odd size is rounded up, so that no row or column is lost.
+POOLS = dict(
+    maxpool2=partial(nn.MaxPool2d, 2, ceil_mode=True),
+    maxpool3=partial(nn.MaxPool2d, 3, stride=2, padding=1),
+    avgpool2=partial(nn.AvgPool2d, 2, ceil_mode=True, count_include_pad=False),
+)
 
 
 def build_norm(norm_cfg: Mapping, channels: int) -> nn.Module:
@@ -38,16 +45,16 @@ def build_norm(norm_cfg: Mapping, channels: int) -> nn.Module:
 
 
 class Shortcut(nn.Module):
-    """Shortcut of a residual unit that changes the number of channels: norm, ReLU, 1x1 convolution."""
+    """Shortcut of a residual unit that changes the number of channels, or the size: norm, ReLU, 1x1 convolution."""
 
-    def __init__(self, in_channels: int, out_channels: int, norm: Norm) -> None:
+    def __init__(self, in_channels: int, out_channels: int, norm: Norm, stride: int = 1) -> None:
         super().__init__()
         self.norm = norm(in_channels)
-        self.conv = nn.Conv2d(in_channels, out_channels, 1, bias=False)
+        self.conv = nn.Conv2d(in_channels, out_channels, 1, stride=stride, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(n, in_channels, h, w) to (n, out_channels, h, w)."""
-        return self.conv(F.relu(self.norm(x)))
+        """(n, in_channels, h, w) to (n, out_channels, ceil(h / stride), ceil(w / stride))."""
+        return self.conv(norm_relu(self.norm, x))
 
 
 class ChannelReduction(nn.Module):
@@ -79,6 +86,7 @@ class ResidualUnit(nn.Module):
         norm (Callable): Makes the normalisation layer for a number of channels.
         dilation (int): Dilation, and padding, of the 3x3 convolution.
         group_width (int, optional): Channels of a group of the 3x3 convolution, which is then twice as wide (FishNeXt).
+        stride (int): Stride of the 3x3 convolution; with 2 the shortcut is a convolution too.
         reduce (bool): Whether the shortcut reduces the channels by summing them (Eq. 8) instead of by a convolution.
         with_cp (bool): Whether to keep only the unit's input for the backward pass and compute the rest again.
     """
@@ -90,6 +98,7 @@ class ResidualUnit(nn.Module):
         norm: Norm,
         dilation: int = 1,
         group_width: Optional[int] = None,
+        stride: int = 1,
         reduce: bool = False,
         with_cp: bool = False,
     ) -> None:
@@ -99,41 +108,66 @@ class ResidualUnit(nn.Module):
         self.norm1 = norm(in_channels)
         self.conv1 = nn.Conv2d(in_channels, width, 1, bias=False)
         self.norm2 = norm(width)
-        self.conv2 = nn.Conv2d(width, width, 3, padding=dilation, dilation=dilation, groups=groups, bias=False)
+        self.conv2 = nn.Conv2d(width, width, 3, stride=stride, padding=dilation, dilation=dilation, groups=groups, bias=False)
         self.norm3 = norm(width)
         self.conv3 = nn.Conv2d(width, out_channels, 1, bias=False)
-        if in_channels == out_channels:
+        if in_channels == out_channels and stride == 1:
             self.shortcut = nn.Identity()
         elif reduce:
             self.shortcut = ChannelReduction(in_channels // out_channels)
         else:
-            self.shortcut = Shortcut(in_channels, out_channels, norm)
+            self.shortcut = Shortcut(in_channels, out_channels, norm, stride)
         self.with_cp = with_cp
 
     def forward(self, x: Tensor) -> Tensor:
-        """(n, in_channels, h, w) to (n, out_channels, h, w)."""
+        """(n, in_channels, h, w) to (n, out_channels, ceil(h / stride), ceil(w / stride))."""
         if self.with_cp and x.requires_grad:
             return checkpoint(self._forward, x, use_reentrant=False)
         return self._forward(x)
 
     def _forward(self, x: Tensor) -> Tensor:
-        message = self.conv1(F.relu(self.norm1(x)))
-        message = self.conv2(F.relu(self.norm2(message)))
-        message = self.conv3(F.relu(self.norm3(message)))
+        message = self.conv1(norm_relu(self.norm1, x))
+        message = self.conv2(norm_relu(self.norm2, message))
+        message = self.conv3(norm_relu(self.norm3, message))
         return self.shortcut(x) + message
 
 
-def refine_units(stage: Stage, unit: Callable[..., ResidualUnit], reduce: bool = False) -> nn.Sequential:
+def refine_units(stage: Stage, unit: Callable[..., ResidualUnit], reduce: bool = False, stride: int = 1) -> nn.Sequential:
     """R: the residual units of a stage in a row, of which the first changes the number of channels.
 
     Args:
         stage (Stage): The stage.
         unit (Callable): Makes a :class:`ResidualUnit` from its channels.
         reduce (bool): Whether channels are reduced by summing them (Eq. 8).
+        stride (int): Stride of the last unit.
     """
     unit = partial(unit, dilation=stage.dilation, group_width=stage.group_width)
-    first = unit(stage.in_channels, stage.out_channels, reduce=reduce)
-    return nn.Sequential(first, *(unit(stage.out_channels, stage.out_channels) for _ in range(stage.units - 1)))
+    first, last = 0, stage.units - 1
+    return nn.Sequential(
+        *(
+            unit(
+                stage.in_channels if i == first else stage.out_channels,
+                stage.out_channels,
+                stride=stride if i == last else 1,
+                reduce=reduce and i == first,
+            )
+            for i in range(stage.units)
+        )
+    )
+
+
+def refine_and_down(stage: Stage, unit: Callable[..., ResidualUnit], down: str) -> Tuple[nn.Sequential, nn.Module]:
+    """R of a stage that goes down, and what halves the resolution after it: pooling, or R's last unit by its stride.
+
+    Args:
+        stage (Stage): The stage.
+        unit (Callable): Makes a :class:`ResidualUnit` from its channels.
+        down (str): One of ``DOWNS``.
+    """
+    if down in POOLS:
+        return refine_units(stage, unit), POOLS[down]()
+    units = refine_units(stage, unit, stride=2)
+    return units[:-1], units[-1]
 
 
 def transfer_units(stage: Stage, unit: Callable[..., ResidualUnit]) -> nn.Sequential:

@@ -8,8 +8,8 @@ from mmengine.config import ConfigDict
 from fishnet_mmdet import Fish, FishNet
 from fishnet_mmdet.errors import FishNetError
 from fishnet_mmdet.models import FISHES, FISHNEXTS, FishNeXt, Score
-from fishnet_mmdet.models.fish import get_fish
-from fishnet_mmdet.models.units import ResidualUnit
+from fishnet_mmdet.models.fish import DOWNS, get_fish
+from fishnet_mmdet.models.units import POOLS, ResidualUnit
 
 OUT_CHANNELS = {2: (32, 80, 112), 4: (16, 72, 116, 172, 204)}
 
@@ -70,7 +70,7 @@ def test_channels_of_the_report(depth):
     with torch.device('meta'):
         net = FishNet(depth, out_indices=range(3 if depth == 55 else 4))
     tail, bridge, body, head = REPORT[depth]
-    assert [stage[-1].conv3.out_channels for stage in net.tail.values()] == tail
+    assert [stage[:-1][-1].conv3.out_channels for stage in net.tail.values()] == tail
     assert net.bridge.refine[-1].conv3.out_channels == bridge
     assert [stage.refine[-1].conv3.out_channels for stage in net.body.values()] == body
     refined = [stage.refine[-1].conv3.out_channels for stage in net.head.values()]
@@ -230,7 +230,7 @@ def test_custom_fish_trains(form, num_stages, depth, small_fish):
 
 def test_custom_fish_has_its_units_and_dilations(small_fish):
     net = FishNet(small_fish(4), out_indices=(0, 1, 2, 3, 4))
-    assert [len(stage) for stage in net.tail.values()] == [1, 1, 1, 2]
+    assert [len(stage[:-1]) for stage in net.tail.values()] == [1, 1, 1, 2]
     assert len(net.bridge.refine) == 2
     assert list(net.body) == ['stage4', 'stage3', 'stage2', 'stage1']
     assert [len(stage.refine) for stage in net.body.values()] == [1, 1, 2, 1]
@@ -242,6 +242,78 @@ def test_custom_fish_has_its_units_and_dilations(small_fish):
     net = FishNet(small_fish(2), out_indices=(0, 1, 2))
     assert [unit.conv2.dilation for unit in net.body['stage1'].refine] == [(2, 2), (2, 2)]
     assert len(net.head['stage2'].transfer) == 2
+
+
+@pytest.mark.parametrize('down', DOWNS)
+@pytest.mark.parametrize('head_output', ['refined', 'concat'])
+@pytest.mark.parametrize('height, width', [(64, 96), (41, 63)], ids=str)
+def test_every_way_down_trains(down, head_output, height, width, small_fish):
+    net = FishNet(
+        dict(small_fish(2), down=down),
+        out_indices=(0, 1, 2),
+        head_output=head_output,
+        norm_cfg=dict(type='BN'),
+        norm_eval=False,
+        frozen_stages=-1,
+    )
+    outputs = net(torch.randn(2, 3, height, width))
+    assert [tuple(x.shape) for x in outputs] == [
+        (2, channels, -(-height // stride), -(-width // stride)) for channels, stride in zip(net.out_channels, net.out_strides)
+    ]
+    sum(x.square().mean() for x in outputs).backward()
+    for name, parameter in net.named_parameters():
+        assert parameter.grad is not None and parameter.grad.isfinite().all(), name
+
+
+def test_ways_down_are_those_of_table_2(small_fish):
+    pools = dict(maxpool2=(torch.nn.MaxPool2d, 2), maxpool3=(torch.nn.MaxPool2d, 3), avgpool2=(torch.nn.AvgPool2d, 2))
+    for down, (type_, kernel) in pools.items():
+        net = FishNet(dict(small_fish(2), down=down), out_indices=(0, 1, 2))
+        places = [stage[-1] for stage in net.tail.values()] + [stage.down for stage in net.head.values()]
+        assert len(places) == 4
+        assert all(type(place) is type_ and (place.kernel_size, place.stride) == (kernel, 2) for place in places)
+    net = FishNet(dict(small_fish(2), down='conv'), out_indices=(0, 1, 2))
+    strided = [name for name, module in net.named_modules() if getattr(module, 'stride', None) in ((2, 2), 2)]
+    stage2 = 'tail.stage2.1'  # of two units
+    assert strided == [
+        'stem.conv1',
+        *(
+            f'{unit}.{conv}'
+            for unit in ('tail.stage1.0', stage2, 'head.stage1.down', 'head.stage2.down')
+            for conv in ('conv2', 'shortcut.conv')
+        ),
+    ]
+
+
+def test_convolution_instead_of_pooling_adds_what_the_paper_says():
+    with torch.device('meta'):
+        added = num_parameters(FishNet(dict(depth=150, down='conv'))) - num_parameters(FishNet(150))
+    # A 1x1 shortcut with its norm where the resolution halves: 26.4M to 30.2M in Table 2.
+    assert added == sum(c * c + 2 * c for c in (128, 256, 512, 320, 832, 1600))
+    assert added / 1e6 == pytest.approx(30.2 - 26.4, abs=0.15)
+
+
+def test_pools_at_an_odd_edge():
+    x = torch.arange(15.0).reshape(1, 1, 3, 5)
+    down = {name: pool()(x)[0, 0].tolist() for name, pool in POOLS.items()}
+    assert down['maxpool2'] == [[6, 8, 9], [11, 13, 14]]
+    assert down['maxpool3'] == [[6, 8, 9], [11, 13, 14]]
+    assert down['avgpool2'] == [[3, 5, 6.5], [10.5, 12.5, 14]]
+
+
+def test_plain_stem_is_one_convolution(small_fish):
+    net = FishNet(dict(small_fish(2), deep_stem=False), out_indices=(0, 1, 2)).eval()
+    (conv,) = (module for module in net.stem.modules() if isinstance(module, torch.nn.Conv2d))
+    assert (conv.kernel_size, conv.stride, conv.padding, conv.bias) == ((7, 7), (2, 2), (3, 3), None)
+    assert net.stem(torch.rand(1, 3, 33, 64)).shape == (1, 8, 9, 16)
+    assert get_fish(dict(depth=150, deep_stem=False)).depth == 148
+
+
+def test_a_variant_with_changes():
+    fish = get_fish(dict(depth=150, head_dilations=[4, 2, 1]))
+    assert fish.head_dilations == (4, 2, 1)
+    assert dict(vars(fish), head_dilations=(1, 1, 1)) == vars(FISHES[150])
+    assert FishNeXt(dict(depth=99, down='avgpool2')).fish.group_width == 4
 
 
 def test_fish_of_lists_and_of_tuples_are_one(small_fish):
@@ -273,7 +345,11 @@ def test_unknown_depth_is_refused(depth):
     'change, words',
     [
         (lambda fish: dict(fish, tail_unit=1), ['no tail_unit:', 'tail_units', 'head_dilations']),
-        (lambda fish: dict(fish, depth=150), ['no depth:', 'tail_units']),
+        (lambda fish: dict(depth=150, tail_unit=1), ['no tail_unit:', 'tail_units']),
+        (lambda fish: dict(depth=50), ['no depth 50', '99, 150, 201']),
+        (lambda fish: dict(depth=150, tail_units=(1, 1)), ['tail_units has 2', 'body_units has 3']),
+        (lambda fish: dict(fish, down='pool'), ['down', "'maxpool2', 'maxpool3', 'avgpool2', 'conv'", "'pool'"]),
+        (lambda fish: dict(fish, deep_stem=1), ['deep_stem', 'True or False', '1']),
         (lambda fish: {**fish, 1: 2}, ['no 1:']),
         (lambda fish: without(fish, 'bridge_units'), ['needs bridge_units']),
         (lambda fish: without(without(fish, 'tail_units'), 'head_transfers'), ['needs tail_units, head_transfers']),

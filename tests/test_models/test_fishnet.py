@@ -16,6 +16,7 @@ from mmengine.config import ConfigDict
 from fishnet_mmdet import FishNet
 from fishnet_mmdet.errors import FishNetError
 from fishnet_mmdet.models import fishnet
+from fishnet_mmdet.models.units import POOLS
 
 FROM_SCRATCH = dict(norm_cfg=dict(type='BN'), norm_eval=False, frozen_stages=-1)
 LEVELS = [levels for number in range(1, 5) for levels in itertools.combinations(range(4), number)]
@@ -144,7 +145,7 @@ def test_the_last_row_and_column_of_any_size_count(height, width, small_net):
 @pytest.mark.parametrize('height, width', [(4, 6), (5, 6), (4, 7), (1, 9), (17, 13)], ids=str)
 def test_down_and_up_pixel_by_pixel(height, width):
     x = image(height, width)
-    lower = fishnet.down(x)
+    lower = POOLS['maxpool2']()(x)
     assert lower.shape[-2:] == (math.ceil(height / 2), math.ceil(width / 2))
     for i, j in itertools.product(range(lower.shape[-2]), range(lower.shape[-1])):
         assert torch.equal(lower[:, :, i, j], x[:, :, 2 * i : 2 * i + 2, 2 * j : 2 * j + 2].amax((2, 3)))
