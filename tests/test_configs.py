@@ -11,7 +11,10 @@ from mmengine.config import Config
 from mmengine.dataset import Compose
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
+from released import ReleasedFishNet, released_weights, save_released
+from torch.nn.modules.batchnorm import _BatchNorm
 
+from fishnet_mmdet import FishNet
 from fishnet_mmdet.engine.launch import move_data
 
 STEPS = 4  # steps of an epoch: as many as the data set has images
@@ -126,6 +129,27 @@ def test_schedule_of_the_paper(trained):
     assert moved == set(trained.start) - fixed - idle
 
 
+@pytest.mark.parametrize('depth', [99, 150, 201])
+def test_released_file_goes_into_the_detector(depth, tmp_path, monkeypatch):
+    weights = released_weights(depth)
+    (tmp_path / 'checkpoints').mkdir()
+    save_released(weights, tmp_path / f'checkpoints/fishnet{depth}_ckpt.tar')
+    cfg = Config.fromfile(REPO / f'configs/mask_rcnn_fishnet{depth}_fpn.py')
+    monkeypatch.chdir(tmp_path)
+    model = MODELS.build(cfg.model)
+    model.init_weights()
+    model.train()
+
+    with torch.device('meta'):
+        released = ReleasedFishNet(depth)
+    released.to_empty(device='cpu').load_state_dict(weights)
+    image = torch.from_numpy(np.random.RandomState(0).standard_normal((1, 3, 64, 96)).astype(np.float32))
+    with torch.no_grad():
+        f, refined, _ = released.eval()(image)
+        for mine, theirs in zip(model.backbone(image), (refined[7], refined[8], refined[9], f[10])):
+            torch.testing.assert_close(mine, theirs, rtol=0, atol=1e-5 * theirs.abs().max().item())
+
+
 @pytest.mark.parametrize('name', CONFIGS)
 def test_config_builds_what_it_says(name):
     """Each config of the repository builds, and its neck fits its backbone."""
@@ -133,17 +157,38 @@ def test_config_builds_what_it_says(name):
     cfg = Config.fromfile(REPO / 'configs' / name)
     with torch.device('meta'):
         model = MODELS.build(cfg.model)
-    assert type(model.backbone).__name__ == 'FishNet'
-    assert f'fishnet{model.backbone.fish.depth}' in name
-    assert tuple(cfg.model.neck.in_channels) == model.backbone.out_channels
+    assert name_in_files(model.backbone) in name
+    channels = model.backbone.out_channels if isinstance(model.backbone, FishNet) else (256, 512, 1024, 2048)
+    assert tuple(cfg.model.neck.in_channels) == channels
     anchors = [stride[0] for stride in model.rpn_head.prior_generator.strides]
-    assert tuple(anchors[:4]) == model.backbone.out_strides
-    assert ('mask_rcnn' in name) == model.roi_head.with_mask
+    assert tuple(anchors[:4]) == (4, 8, 16, 32)
+    assert ('faster' not in name) == model.roi_head.with_mask
     assert cfg.auto_scale_lr.base_batch_size == 16
-    if 'shapes' not in name and 'scratch' not in name:
-        assert cfg.train_dataloader.batch_size == 1
+    if 'shapes' in name or 'scratch' in name:
+        return
+    assert cfg.train_dataloader.batch_size == 1
+    assert cfg.train_cfg.max_epochs == 32
+    # Everything but the backbone, what it hangs on, and the architecture around it is the paper's schedule, in one place.
+    reference = Config.fromfile(REPO / 'configs/mask_rcnn_fishnet150_fpn.py')
+    for key in ('optim_wrapper', 'custom_hooks', 'param_scheduler', 'train_cfg', 'auto_scale_lr'):
+        assert cfg[key] == reference[key]
+    assert not any(p.requires_grad for m in model.backbone.modules() if isinstance(m, _BatchNorm) for p in m.parameters())
+    model.train()
+    assert not any(m.training for m in model.backbone.modules() if isinstance(m, _BatchNorm))
+    first = next(module for module in model.backbone.modules() if isinstance(module, torch.nn.Conv2d))
+    assert not first.weight.requires_grad
+    if 'fishnet' in name:
         assert cfg.model.backbone.init_cfg.checkpoint == f'checkpoints/fishnet{model.backbone.fish.depth}_ckpt.tar'
-        assert cfg.train_cfg.max_epochs == 32
+    elif 'fishnext' in name:
+        stage_1 = f'{name_in_files(model.backbone)}_imagenet'
+        assert cfg.model.backbone.init_cfg.checkpoint == f'work_dirs/{stage_1}/epoch_100.pth'
+        assert (REPO / f'configs/classification/{stage_1}.py').exists()
+
+
+def name_in_files(backbone):
+    if isinstance(backbone, FishNet):
+        return f'{type(backbone).__name__.lower()}{backbone.fish.depth}'
+    return 'x50_32x4d' if type(backbone).__name__ == 'ResNeXt' else f'r{backbone.depth}'
 
 
 def test_detector_settings_of_detectron():
@@ -182,11 +227,13 @@ def test_classifier_fits_its_data(name):
     assert logits.shape == (2, num_classes)
     logits.sum().backward()
     assert [name for name, parameter in model.named_parameters() if parameter.grad is None] == []
-    if 'fishnet' in name:
+    if 'fishn' in name:
         last = model.backbone.fish.num_stages
         assert model.backbone.out_indices == (last,)
         assert cfg.model.score.get('dense_size') is None or side <= 32
-        assert f'fishnet{cfg.model.backbone.depth}_' in name
+        depth = cfg.model.backbone.depth
+        number = depth if isinstance(depth, int) else depth.get('depth', model.backbone.fish.depth)
+        assert f'{cfg.model.backbone.type.lower()}{number}_' in name
     for key in ('train', 'val', 'test'):
         dataset = cfg[f'{key}_dataloader'].dataset
         given = len(dataset.metainfo.classes) if dataset.type == 'ObjectCrops' else dataset.num_classes

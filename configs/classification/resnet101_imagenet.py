@@ -1,0 +1,14 @@
+# ResNet-101 under FishNet's recipe: 22.30 % top-1 error in the paper (Figure 4). Its ResNet has pre-activation; mmdet's has not.
+_base_ = './_base_/imagenet.py'
+
+model = dict(
+    backbone=dict(
+        _delete_=True,
+        type='ResNet',
+        depth=101,
+        out_indices=(3,),
+        frozen_stages=-1,
+        norm_eval=False,
+    ),
+    score=dict(_delete_=True, type='LinearScore', in_channels=2048, num_classes=1000),
+)
