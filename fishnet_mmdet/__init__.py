@@ -10,6 +10,7 @@ from .version import __version__
 check_versions()
 
 from .checkpoints import FishNetPretrained, allow_training_state  # noqa: E402  after the check, whose message is clearer
+from .config_files import config_file  # noqa: E402
 from .datasets import ObjectCrops, SmallImages  # noqa: E402
 from .engine import CheckFixedNormHook, StopGradClipHook, TopAccuracy  # noqa: E402
 from .models import Classifier, Fish, FishNet, FishNeXt, Score, ZeroInitResidual  # noqa: E402
@@ -30,4 +31,5 @@ __all__ = [
     'TopAccuracy',
     'ZeroInitResidual',
     '__version__',
+    'config_file',
 ]
