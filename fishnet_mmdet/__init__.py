@@ -11,8 +11,8 @@ check_versions()
 
 from .checkpoints import FishNetPretrained, allow_training_state  # noqa: E402  after the check, whose message is clearer
 from .config_files import config_file  # noqa: E402
-from .datasets import ObjectCrops, SmallImages  # noqa: E402
-from .engine import CheckFixedNormHook, StopGradClipHook, TopAccuracy  # noqa: E402
+from .datasets import LoadPanopticSegments, ObjectCrops, SmallImages  # noqa: E402
+from .engine import CheckFixedNormHook, PanopticQuality, StopGradClipHook, TopAccuracy  # noqa: E402
 from .models import Classifier, Fish, FishNet, FishNeXt, Score, ZeroInitResidual  # noqa: E402
 
 allow_training_state()
@@ -24,7 +24,9 @@ __all__ = [
     'FishNeXt',
     'FishNet',
     'FishNetPretrained',
+    'LoadPanopticSegments',
     'ObjectCrops',
+    'PanopticQuality',
     'Score',
     'SmallImages',
     'StopGradClipHook',

@@ -65,6 +65,11 @@ def main():
         height, width = image.shape[:2]
         records.append(dict(id=len(records) + 1, file_name=file.name, height=height, width=width))
         sample = inference_detector(model, image)
+        if 'pred_instances' not in sample:
+            raise FishNetError(
+                f'{type(model).__name__} finds no instances, which this command draws and writes: the pictures of a panoptic '
+                'model are made by tools/test.py CONFIG CHECKPOINT --show-dir DIR'
+            )
         for annotation in to_coco(sample.pred_instances.cpu().numpy(), category_ids(classes)):
             annotations.append(dict(annotation, id=len(annotations) + 1, image_id=records[-1]['id']))
         visualizer.add_datasample(

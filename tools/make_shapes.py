@@ -5,7 +5,7 @@ import json
 import sys
 from pathlib import Path
 
-from fishnet_mmdet.datasets.shapes import CLASSES, SPLITS, make_shapes
+from fishnet_mmdet.datasets.shapes import CLASSES, SPLITS, add_panoptic, make_shapes
 from fishnet_mmdet.errors import FishNetError
 
 
@@ -27,9 +27,14 @@ def main() -> None:
     parser.add_argument('--train', type=int, default=200, metavar='N', help='training images (default: %(default)s)')
     parser.add_argument('--val', type=int, default=50, metavar='N', help='validation images (default: %(default)s)')
     parser.add_argument('--seed', type=int, default=0, metavar='S', help='another seed, other images (default: 0)')
+    parser.add_argument(
+        '--panoptic', action='store_true', help='write panoptic annotations too: the shapes as things, the background as stuff'
+    )
     args = parser.parse_args()
     try:
         make_shapes(args.out, args.train, args.val, args.seed)
+        if args.panoptic:
+            add_panoptic(args.out)
     except (FishNetError, OSError) as error:
         sys.exit(str(error))
     print(args.out)

@@ -2,7 +2,17 @@
 
 from .image_folder import ImageFolder
 from .object_crops import ObjectCrops
+from .panoptic import LoadPanopticSegments
 from .small_images import SmallImages
 from .transforms import PackImage, PCALighting, RandomPadCrop, RandomResizedCrop
 
-__all__ = ['ImageFolder', 'ObjectCrops', 'PCALighting', 'PackImage', 'RandomPadCrop', 'RandomResizedCrop', 'SmallImages']
+__all__ = [
+    'ImageFolder',
+    'LoadPanopticSegments',
+    'ObjectCrops',
+    'PCALighting',
+    'PackImage',
+    'RandomPadCrop',
+    'RandomResizedCrop',
+    'SmallImages',
+]

@@ -15,6 +15,9 @@ from ..errors import FishNetError
 
 CLASSES = ('disc', 'square', 'triangle', 'star', 'ring')
 SPLITS = ('train', 'val')
+#: What is no shape, in panoptic annotations: the class, and the id that it has in every picture, which no shape gets to.
+BACKGROUND = 'background'
+BACKGROUND_ID = 256**3 - 1
 
 #: Raised when the pictures or annotations change: what an older version made is then not taken for this one's.
 GENERATOR = 2
@@ -189,6 +192,21 @@ def encode_mask(mask: np.ndarray) -> Union[List[List[int]], Dict]:
     return dict(size=list(mask.shape), counts=rle['counts'].decode())
 
 
+def decode_mask(segmentation: Union[List[List[int]], Dict], height: int, width: int) -> np.ndarray:
+    """Reads what :func:`encode_mask` wrote.
+
+    Args:
+        segmentation (list[list[int]] | dict): Polygons or a compressed RLE.
+        height (int): Height of the picture in pixels.
+        width (int): Width of the picture in pixels.
+
+    Returns:
+        np.ndarray: (height, width) bool.
+    """
+    rles = coco_mask.frPyObjects(segmentation, height, width) if isinstance(segmentation, list) else [segmentation]
+    return coco_mask.decode(coco_mask.merge(rles)).astype(bool)
+
+
 def _write_split(root: Path, split: str, count: int, seed: int) -> None:
     """Writes ``root/SPLIT/*.jpg`` and ``root/annotations/instances_SPLIT.json``."""
     (root / split).mkdir()
@@ -271,3 +289,49 @@ def make_shapes(out_dir: Union[str, Path], num_train: int = 200, num_val: int = 
             _write_split(root, split, count, seed)
         (root / 'shapes.json').write_text(json.dumps(made_with))
         root.rename(out_dir)
+
+
+def add_panoptic(out_dir: Union[str, Path]) -> None:
+    """Adds COCO's panoptic annotations to a data set of :func:`make_shapes`: what it has as instances, and the background.
+
+    These are ``annotations/panoptic_{train,val}.json``, and a PNG of each picture in a folder of that name. The shapes are
+    things; what is left of a picture is stuff, one segment. Annotations that are there already are written again.
+
+    Args:
+        out_dir (str | Path): The folder of the data set.
+
+    Raises:
+        OSError: If the data set cannot be read, or the files cannot be written.
+    """
+    for split in SPLITS:
+        _add_panoptic(Path(out_dir) / 'annotations', split)
+
+
+def _add_panoptic(folder: Path, split: str) -> None:
+    """Writes ``panoptic_SPLIT.json`` and ``panoptic_SPLIT/*.png`` into the folder of the annotations."""
+    content = json.loads((folder / f'instances_{split}.json').read_text())
+    maps = folder / f'panoptic_{split}'
+    maps.mkdir(exist_ok=True)
+    annotations = []
+    for image in tqdm(content['images'], desc=f'Mapping {split}', unit='image', delay=2, disable=None):
+        ids = np.full((image['height'], image['width']), BACKGROUND_ID)
+        segments = []
+        # The masks are the visible parts of the shapes, and do not overlap.
+        for shape in (one for one in content['annotations'] if one['image_id'] == image['id']):
+            ids[decode_mask(shape['segmentation'], *ids.shape)] = shape['id']
+            segments.append({key: shape[key] for key in ('id', 'category_id', 'iscrowd', 'bbox', 'area')})
+        rest = ids == BACKGROUND_ID
+        if rest.any():
+            box = list(cv2.boundingRect(rest.astype(np.uint8)))
+            background = dict(id=BACKGROUND_ID, category_id=len(CLASSES) + 1, iscrowd=0, bbox=box, area=int(rest.sum()))
+            segments.append(background)
+        file_name = f'{Path(image["file_name"]).stem}.png'
+        # R + 256 G + 256**2 B, in OpenCV's order of the channels.
+        pixels = np.stack([ids >> 16, ids >> 8 & 255, ids & 255], -1).astype(np.uint8)
+        if not cv2.imwrite(str(maps / file_name), pixels):
+            raise OSError(f'{file_name} could not be written to {maps}: is the disk full?')
+        annotations.append(dict(image_id=image['id'], file_name=file_name, segments_info=segments))
+    categories = [dict(category, isthing=1) for category in content['categories']]
+    categories.append(dict(id=len(CLASSES) + 1, name=BACKGROUND, supercategory='stuff', isthing=0))
+    content = dict(images=content['images'], annotations=annotations, categories=categories)
+    (folder / f'panoptic_{split}.json').write_text(json.dumps(content))

@@ -3,5 +3,6 @@
 from .accuracy import TopAccuracy
 from .bfloat16 import BFloat16OptimWrapper
 from .hooks import CheckFixedNormHook, StopGradClipHook
+from .panoptic_quality import PanopticQuality
 
-__all__ = ['BFloat16OptimWrapper', 'CheckFixedNormHook', 'StopGradClipHook', 'TopAccuracy']
+__all__ = ['BFloat16OptimWrapper', 'CheckFixedNormHook', 'PanopticQuality', 'StopGradClipHook', 'TopAccuracy']

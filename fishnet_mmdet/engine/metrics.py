@@ -7,8 +7,10 @@ from mmengine.config import Config
 from ..errors import FishNetError
 
 COCO_METRICS = ('bbox', 'segm', 'proposal', 'proposal_fast')
+#: Evaluators of panoptic segmentation, which have one metric, PQ.
+PANOPTIC_EVALUATORS = ('CocoPanopticMetric', 'PanopticQuality')
 #: Parts of a model that predict masks.
-MASK_PARTS = ('mask_head', 'panoptic_head', 'segm_head')
+MASK_PARTS = ('mask_head', 'panoptic_head', 'panoptic_fusion_head', 'segm_head')
 
 
 def choose_metrics(cfg: Config, metrics: Optional[Sequence[str]], tta: bool = False) -> None:
@@ -16,13 +18,16 @@ def choose_metrics(cfg: Config, metrics: Optional[Sequence[str]], tta: bool = Fa
 
     Args:
         cfg (Config): The config, changed in place.
-        metrics (Sequence[str], optional): Names out of ``COCO_METRICS``; None keeps those of the config that can be had.
+        metrics (Sequence[str], optional): Names out of ``COCO_METRICS``, or PQ alone where an evaluator has it; None keeps
+            those of the config that can be had.
         tta (bool): Whether testing is with test-time augmentation, which merges boxes and drops masks.
 
     Raises:
         FishNetError: If a name is unknown, or the model does not predict what it needs.
     """
     evaluators = cfg.test_evaluator if isinstance(cfg.test_evaluator, (list, tuple)) else [cfg.test_evaluator]
+    if metrics == ['PQ'] and any(evaluator.get('type') in PANOPTIC_EVALUATORS for evaluator in evaluators):
+        return
     evaluators = [evaluator for evaluator in evaluators if evaluator.get('type') in ('CocoMetric', 'LVISMetric')]
     if metrics is None:
         for evaluator in evaluators:
