@@ -1,4 +1,4 @@
-# ResNeXt-50 32x4d in Mask R-CNN under exactly FishNet's schedule: 35.7 mask AP and 40.0 box AP by the paper's authors (Table 3).
+# ResNeXt-50 32x4d in Mask R-CNN under FishNet's schedule: 35.7 mask AP and 40.0 box AP by the paper's authors (Table 3).
 _base_ = './mask_rcnn_r50_fpn.py'
 
 model = dict(

@@ -1,4 +1,4 @@
-# ResNet-101 under FishNet's recipe: 22.30 % top-1 error in the paper (Figure 4). Its ResNet has pre-activation; mmdet's has not.
+# ResNet-101 under FishNet's recipe: 22.30 % top-1 error in the paper (Figure 4) with pre-activation, which mmdet's has not.
 _base_ = './_base_/imagenet.py'
 
 model = dict(

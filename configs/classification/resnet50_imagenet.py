@@ -1,4 +1,4 @@
-# ResNet-50 under FishNet's recipe: 23.78 % top-1 error in the paper (Figure 4). Its ResNet has pre-activation; mmdet's has not.
+# ResNet-50 under FishNet's recipe: 23.78 % top-1 error in the paper (Figure 4) with pre-activation, which mmdet's has not.
 _base_ = './_base_/imagenet.py'
 
 model = dict(

@@ -25,10 +25,10 @@ COCO_LAYOUT = """COCO is expected as
     {root}/annotations/instances_train2017.json, instances_val2017.json
     {root}/train2017/*.jpg
     {root}/val2017/*.jpg
-from https://cocodataset.org/#download (2017 Train images, 2017 Val images, 2017 Train/Val annotations), for panoptic models also
+from https://cocodataset.org/#download (2017 Train images, 2017 Val images, 2017 Train/Val annotations). Panoptic models need
     {root}/annotations/panoptic_train2017.json, panoptic_val2017.json
     {root}/annotations/panoptic_train2017/*.png, panoptic_val2017/*.png
-(2017 Panoptic Train/Val annotations), and for HTC {root}/stuffthingmaps/train2017/*.png (github.com/nightrome/cocostuff).
+too (2017 Panoptic Train/Val annotations), and HTC {root}/stuffthingmaps/train2017/*.png (github.com/nightrome/cocostuff).
 """
 #: Data sets that check their files themselves, when they are made.
 SELF_CHECKING = ('ImageFolder', 'ObjectCrops', 'SmallImages')
