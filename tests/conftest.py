@@ -1,7 +1,9 @@
 """What the tests share: a small generated data set, a tiny detector, and a way to run the commands as a user does."""
 
 import copy
+import logging
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -200,3 +202,24 @@ def mmengine_log(caplog):
 def snapshot():
     """Copies every parameter and buffer of a module."""
     return lambda module: {name: tensor.detach().clone() for name, tensor in module.state_dict().items()}
+
+
+@pytest.fixture
+def refusal(monkeypatch, capfd, tmp_path):
+    """Runs a command in this process, which must fail with one message, and returns that."""
+    monkeypatch.setenv('TORCH_FORCE_WEIGHTS_ONLY_LOAD', '1')
+    monkeypatch.setenv('LOCAL_RANK', '0')
+    monkeypatch.chdir(tmp_path)
+    # Loggers that other tests of this process made write to where pytest caught their output, which is closed by now.
+    monkeypatch.setattr(logging, 'raiseExceptions', False)
+
+    def run(*args):
+        monkeypatch.setattr(sys, 'argv', [str(arg) for arg in args])
+        with pytest.raises(SystemExit) as stop:
+            runpy.run_path(str(args[0]), run_name='__main__')
+        assert stop.value.code == 1
+        out = ''.join(capfd.readouterr())
+        assert 'Traceback' not in out and out.count('error: ') == 1
+        return out[out.index('error: ') :]
+
+    return run

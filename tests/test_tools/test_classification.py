@@ -1,10 +1,8 @@
 """The commands end to end on a tiny classifier: train, resume, test, in one process and in two, and on to a detector."""
 
 import json
-import logging
 import pickle
 import re
-import runpy
 import sys
 
 import cv2
@@ -217,27 +215,6 @@ def test_a_released_file_is_evaluated_as_it_is(released, command, tmp_path):
     log = command(TEST, config, released[0], '--work-dir', tmp_path)
     top1, top5 = re.search(r'Epoch\(test\).*accuracy/top1: (\S+) +accuracy/top5: (\S+)', log).groups()
     assert (float(top1), float(top5)) == (60, pytest.approx(100 * 13 / 15, abs=1e-3))
-
-
-@pytest.fixture
-def refusal(monkeypatch, capfd, tmp_path):
-    """Runs a command in this process, which must fail with one message, and returns that."""
-    monkeypatch.setenv('TORCH_FORCE_WEIGHTS_ONLY_LOAD', '1')
-    monkeypatch.setenv('LOCAL_RANK', '0')
-    monkeypatch.chdir(tmp_path)
-    # Loggers that other tests of this process made write to where pytest caught their output, which is closed by now.
-    monkeypatch.setattr(logging, 'raiseExceptions', False)
-
-    def run(*args):
-        monkeypatch.setattr(sys, 'argv', [str(arg) for arg in args])
-        with pytest.raises(SystemExit) as stop:
-            runpy.run_path(str(args[0]), run_name='__main__')
-        assert stop.value.code == 1
-        out = ''.join(capfd.readouterr())
-        assert 'Traceback' not in out and out.count('error: ') == 1
-        return out[out.index('error: ') :]
-
-    return run
 
 
 @IN_ONE_PROCESS
