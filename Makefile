@@ -45,8 +45,9 @@ demo: setup
 	@echo "Curves of the losses and of AP:  $(DEMO)/curves.png (stage 1: $(DEMO)/classifier_curves.png)"
 	@echo "The truth beside what was found: $$(ls -d $(DEMO)/test/*/pictures | tail -n 1)/"
 
+# Two processes of one thread each: most tests are too small for two threads to share.
 test: setup
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: setup
 	$(BIN)/ruff check .

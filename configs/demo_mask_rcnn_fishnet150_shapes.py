@@ -5,11 +5,20 @@ _base_ = './mask_rcnn_fishnet150_fpn.py'
 classes = ('disc', 'square', 'triangle', 'star', 'ring')
 data_root = 'work_dirs/demo/shapes/'
 scale = (128, 128)
-epochs = 3
+epochs = 4
+# Half of FPN's 256: at this size of image neck and heads would cost more than the backbone.
+width = 128
 
 model = dict(
     backbone=dict(init_cfg=dict(checkpoint='work_dirs/demo/classifier/epoch_8.pth')),
-    roi_head=dict(bbox_head=dict(num_classes=len(classes)), mask_head=dict(num_classes=len(classes))),
+    neck=dict(out_channels=width),
+    rpn_head=dict(in_channels=width, feat_channels=width),
+    roi_head=dict(
+        bbox_roi_extractor=dict(out_channels=width),
+        bbox_head=dict(in_channels=width, fc_out_channels=4 * width, num_classes=len(classes)),
+        mask_roi_extractor=dict(out_channels=width),
+        mask_head=dict(in_channels=width, conv_out_channels=width, num_classes=len(classes)),
+    ),
     # 512 RoIs are for an image of 1333x800: as many would cover each shape here dozens of times, and cost most of the time.
     train_cfg=dict(rcnn=dict(sampler=dict(num=16))),
 )
