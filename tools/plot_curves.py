@@ -185,7 +185,10 @@ def draw_comparison(runs: Dict[str, Tuple[List[dict], List[dict]]]) -> Figure:
             scores.plot(*zip(*points), style, color=f'C{number}', marker='o', ms=5, label=label)
         shown += keys
     losses.set(title='Total loss', xlabel='iteration', ylabel='loss (log scale)', yscale='log')
-    scores.set(title='Validation (legend: the last value)', xlabel='epoch', ylabel=unit_of(shown), ylim=(0, None))
+    scores.set(title='Validation (legend: the last value)', xlabel='epoch', ylabel=unit_of(shown))
+    # From the origin, also where a run was validated once.
+    scores.plot(0, 0, alpha=0)
+    scores.set(xlim=(0, None), ylim=(0, None))
     decorate(losses, legend_columns=2)
     decorate(scores, legend_columns=2)
     return figure
