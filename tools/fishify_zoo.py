@@ -28,6 +28,7 @@ from mmdet.structures.bbox import HorizontalBoxes
 from mmdet.structures.mask import BitmapMasks
 from mmdet.utils import register_all_modules
 from mmengine.config import ConfigDict
+from mmengine.logging import MessageHub
 from mmengine.structures import InstanceData, PixelData
 
 from fishnet_mmdet.errors import FishNetError
@@ -211,6 +212,7 @@ def step(cfg, size=128):
     model = MODELS.build(ConfigDict(reduced(model_cfg)))
     model.init_weights()
     model.train()
+    MessageHub.get_current_instance().update_info('epoch', 0)  # as the Runner does; TOOD reads it
     data = model.data_preprocessor(inputs_for(model_cfg, size), True)
     losses, log = model.parse_losses(model(**data, mode='loss'))
     if not losses.isfinite():
