@@ -10,6 +10,7 @@ import socket
 import tempfile
 import time
 from collections import Counter
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 os.environ.setdefault('OMP_NUM_THREADS', '1')
@@ -42,6 +43,8 @@ FAILS = 'fails'
 OUTCOMES = (WORKS, MMDETS, FAILS)
 #: Models without a loss of their own: mmdet trains their detector, and what else there is, by themselves.
 TRAINED_IN_PARTS = ('DeepSORT',)
+#: Packages that mmdet asks for in some of these configs only.
+OPTIONAL = ('scikit-image', 'scikit-learn', 'torchvision', 'transformers', 'fairscale')
 
 
 def parse_args():
@@ -102,7 +105,7 @@ def configs_with_resnet(patterns):
         try:
             cfg = read(file)
         except FishNetError as error:
-            unreadable[name] = one_line(error)
+            unreadable[name] = one_line(str(error).replace(f'{zoo}/', '').partition(', the current sys.path')[0])
             continue
         if re.search(r"'type': '(ResNet|ResNeXt)'", str(cfg.get('model'))):
             configs[name] = cfg
@@ -212,7 +215,8 @@ def step(cfg, size=128):
     model = MODELS.build(ConfigDict(reduced(model_cfg)))
     model.init_weights()
     model.train()
-    MessageHub.get_current_instance().update_info('epoch', 0)  # as the Runner does; TOOD reads it
+    for count in ('epoch', 'iter'):  # as the Runner does; TOOD and BoxInst read them
+        MessageHub.get_current_instance().update_info(count, 0)
     data = model.data_preprocessor(inputs_for(model_cfg, size), True)
     losses, log = model.parse_losses(model(**data, mode='loss'))
     if not losses.isfinite():
@@ -351,6 +355,15 @@ def one_line(message):
     return line if len(line) <= 300 else f'{line[:297]}...'
 
 
+def packages():
+    """The installed packages that decide what works, with their versions."""
+    for name in ('torch', 'mmcv', 'mmdet', *OPTIONAL):
+        try:
+            yield f'{name} {version(name)}'
+        except PackageNotFoundError:
+            yield f'no {name}'
+
+
 def table(results, unreadable, args):
     """The results as Markdown: counts, what does not work and why, and all of them by folder."""
     counts = Counter(row['outcome'] for row in results.values())
@@ -367,7 +380,9 @@ def table(results, unreadable, args):
     )
     yield ''
     yield from (f'- {outcome}: {counts[outcome]}' for outcome in OUTCOMES)
-    yield from ('', 'Written by `python tools/fishify_zoo.py`.', '')
+    yield ''
+    yield f'Written by `python tools/fishify_zoo.py`, with {", ".join(packages())}.'
+    yield ''
     troubles = {name: row for name, row in results.items() if row['outcome'] != WORKS}
     if troubles:
         yield from ('## What does not work', '', '| config | outcome | why |', '|---|---|---|')

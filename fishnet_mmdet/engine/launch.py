@@ -191,7 +191,10 @@ def check_data(cfg: Config, dataloaders: Sequence[str]) -> None:
             if dataset.get('type') in SELF_CHECKING:
                 continue
             root = dataset.get('data_root') or ''
-            paths = [dataset.get('ann_file'), *(dataset.get('data_prefix') or {}).values()]
+            prefixes = dict(dataset.get('data_prefix') or {})
+            if not _reads_segmentation_maps(dataset):
+                prefixes.pop('seg', None)
+            paths = [dataset.get('ann_file'), *prefixes.values()]
             for path in paths:
                 path = os.path.join(root, path) if isinstance(path, str) and path else root
                 if path and '://' not in path and not os.path.exists(path):
@@ -229,6 +232,13 @@ def _datasets(dataset: Optional[dict]) -> Iterator[dict]:
         yield dataset
     for one in inner:
         yield from _datasets(one)
+
+
+def _reads_segmentation_maps(dataset: dict) -> bool:
+    # mmdet's configs of instance segmentation that inherit a panoptic one keep its folder, and never read it.
+    return 'Panoptic' in str(dataset.get('type')) or any(
+        transform.get('with_seg') for transform in _dicts(dataset.get('pipeline'))
+    )
 
 
 def _dicts(value) -> Iterator[dict]:

@@ -142,6 +142,26 @@ def test_sets_that_check_themselves_are_left_to_do_so(small, imagenet):
         check_data(cfg, ['train_dataloader', 'val_dataloader'])
 
 
+def test_segmentation_maps_are_asked_for_only_where_they_are_read(tmp_path):
+    (tmp_path / 'images').mkdir()
+    (tmp_path / 'instances.json').write_text('{}')
+    dataset = dict(
+        type='CocoDataset',
+        data_root=str(tmp_path),
+        ann_file='instances.json',
+        data_prefix=dict(img='images/', seg='panoptic/'),
+        pipeline=[dict(type='LoadAnnotations', with_bbox=True)],
+    )
+    check_data(Config(dict(train_dataloader=dict(dataset=dataset))), ['train_dataloader'])
+
+    dataset['pipeline'][0]['with_seg'] = True
+    with pytest.raises(FishNetError, match=f'not there: {tmp_path}/panoptic/'):
+        check_data(Config(dict(train_dataloader=dict(dataset=dataset))), ['train_dataloader'])
+    dataset.update(type='CocoPanopticDataset', pipeline=[dict(type='LoadPanopticAnnotations')])
+    with pytest.raises(FishNetError, match=f'not there: {tmp_path}/panoptic/'):
+        check_data(Config(dict(train_dataloader=dict(dataset=dataset))), ['train_dataloader'])
+
+
 @pytest.mark.parametrize('cuda, type_', [(False, 'BFloat16OptimWrapper'), (True, 'AmpOptimWrapper')])
 def test_mixed_precision(small, cuda, type_, monkeypatch):
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: cuda)
