@@ -50,7 +50,7 @@ score: the last layers of a classifier of {CLASSES} classes; HRNet's own is not 
 multiply-adds: of convolutions and matrix products, for one image; counters that add BN show more (FishNet-150: 0.5 %).
 kept: what the backbone keeps of the batch for the backward pass, without parameters; not the peak of memory, which gradients
 and the rest of a detector add to. In detection BN and the first convolutions are fixed, as in the configs (HRNet: BN alone);
-FishNet then keeps one tensor for BN and ReLU, the others two. In pretraining everything learns."""
+FishNet then keeps what its convolutions take, the others what BN takes too. In pretraining everything learns."""
 
 
 class Network(NamedTuple):

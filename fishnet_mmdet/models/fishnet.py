@@ -16,7 +16,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from ..checkpoints import FROM_SCRATCH
 from ..errors import FishNetError
 from .fish import FISHES, FISHNEXTS, SQUEEZE, Fish, Stage, get_fish
-from .norm_relu import norm_relu
+from .layout import to_contiguous
+from .pre_activation import norm_relu, norm_relu_conv
 from .units import Norm, ResidualUnit, build_norm, refine_and_down, refine_units, transfer_units
 
 HEAD_OUTPUTS = ('refined', 'concat')
@@ -59,9 +60,8 @@ class Stem(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """(n, 3, h, w) to (n, out_channels, ceil(h / stride), ceil(w / stride))."""
-        x = norm_relu(self.norm1, self.conv1(image))
-        x = norm_relu(self.norm2, self.conv2(x))
-        x = norm_relu(self.norm3, self.conv3(x))
+        x = norm_relu_conv([(self.norm1, self.conv2), (self.norm2, self.conv3)], self.conv1(image))
+        x = norm_relu(self.norm3, x)
         return F.max_pool2d(x, 3, stride=2, padding=1) if self.pool else x
 
 
@@ -110,8 +110,7 @@ class Bridge(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, in_channels, h, w) to (n, out_channels, h, w)."""
-        x = self.conv1(norm_relu(self.norm1, x))
-        x = self.conv2(norm_relu(self.norm2, x))
+        x = norm_relu_conv([(self.norm1, self.conv1), (self.norm2, self.conv2)], x)
         attention = self.attention(x)
         return self.refine(x) * attention + attention
 
@@ -256,6 +255,8 @@ class FishNet(BaseModule):
                 self.head[f'stage{s.number}'] = HeadStage(refine, down, transfer_units(s, unit))
             elif s.number <= num_refined:
                 self.head[f'stage{s.number}'] = HeadStage(refine, None, None)
+        # oneDNN and cuDNN compute fastest in this layout, and what goes through a convolution takes its weight's.
+        self.to(memory_format=torch.channels_last)
         self.train()
 
     @property
@@ -277,7 +278,7 @@ class FishNet(BaseModule):
         Returns:
             Features: The features of each part; those of a shortened head end with its last stage.
         """
-        tail = [self.stem(image)]
+        tail = [self.stem(image.contiguous(memory_format=torch.channels_last))]
         for stage in self.tail.values():
             tail.append(stage(tail[-1]))
 
@@ -306,7 +307,9 @@ class FishNet(BaseModule):
         levels = features.head
         if self.head_output == 'refined':
             levels = features.refined + features.head[len(features.refined) :]
-        return tuple(levels[i] for i in self.out_indices)
+        # mmcv's operators, RoIAlign and the deformable convolutions among them, read what a neck makes of channels-last
+        # features as if it were contiguous, and say nothing.
+        return tuple(to_contiguous(levels[i]) for i in self.out_indices)
 
     def train(self, mode: bool = True) -> 'FishNet':
         """Sets training mode; what is frozen, and BN with ``norm_eval``, stays in evaluation mode."""

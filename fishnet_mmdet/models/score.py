@@ -10,7 +10,7 @@ from mmengine.model import BaseModule
 from torch import Tensor
 
 from ..errors import FishNetError
-from .norm_relu import norm_relu
+from .pre_activation import norm_relu, norm_relu_conv
 from .units import build_norm
 
 
@@ -59,7 +59,7 @@ class Score(BaseModule):
                 f'the dense score was made for a last feature of {self.dense_size}, and the image gives '
                 f'{tuple(x.shape[-2:])}: set dense_size of the score to that, or resize the images'
             )
-        x = norm_relu(self.norm2, self.conv1(norm_relu(self.norm1, x)))
+        x = norm_relu(self.norm2, norm_relu_conv([(self.norm1, self.conv1)], x))
         if not self.dense_size:
             x = F.adaptive_avg_pool2d(x, 1)
         return self.conv2(x).flatten(1)

@@ -1,8 +1,9 @@
 """The building blocks of the fish: the residual unit and what is made of it."""
 
-from functools import partial
+from functools import partial, reduce
 from typing import Callable, Mapping, Optional, Tuple
 
+import torch
 import torch.nn as nn
 from mmcv.cnn import build_norm_layer
 from torch import Tensor
@@ -10,14 +11,15 @@ from torch.utils.checkpoint import checkpoint
 
 from ..errors import FishNetError
 from .fish import EXPANSION, GROUPED_EXPANSION, Stage
-from .norm_relu import norm_relu
+from .max_pool import MaxPool2x2
+from .pre_activation import is_watched, norm_relu_conv
 
 #: Makes the normalisation layer for so many channels.
 Norm = Callable[[int], nn.Module]
 
 #: Halving of the resolution by pooling; an odd size is rounded up, so that no row or column is lost.
 POOLS = dict(
-    maxpool2=partial(nn.MaxPool2d, 2, ceil_mode=True),
+    maxpool2=MaxPool2x2,
     maxpool3=partial(nn.MaxPool2d, 3, stride=2, padding=1),
     avgpool2=partial(nn.AvgPool2d, 2, ceil_mode=True, count_include_pad=False),
 )
@@ -54,7 +56,7 @@ class Shortcut(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, in_channels, h, w) to (n, out_channels, ceil(h / stride), ceil(w / stride))."""
-        return self.conv(norm_relu(self.norm, x))
+        return norm_relu_conv([(self.norm, self.conv)], x)
 
 
 class ChannelReduction(nn.Module):
@@ -70,7 +72,7 @@ class ChannelReduction(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, c, h, w) to (n, c / k, h, w)."""
-        return x.unflatten(1, (-1, self.k)).sum(2)
+        return reduce(torch.add, x.unflatten(1, (-1, self.k)).unbind(2))
 
     def extra_repr(self) -> str:
         """Shows k."""
@@ -126,10 +128,12 @@ class ResidualUnit(nn.Module):
         return self._forward(x)
 
     def _forward(self, x: Tensor) -> Tensor:
-        message = self.conv1(norm_relu(self.norm1, x))
-        message = self.conv2(norm_relu(self.norm2, message))
-        message = self.conv3(norm_relu(self.norm3, message))
-        return self.shortcut(x) + message
+        steps = (self.norm1, self.conv1), (self.norm2, self.conv2), (self.norm3, self.conv3)
+        if isinstance(self.shortcut, nn.Identity) and not is_watched(self.shortcut):
+            return norm_relu_conv(steps, x, add_input=True)
+        message = norm_relu_conv(steps, x)
+        shortcut = self.shortcut(x)
+        return message + shortcut if is_watched(self.conv3) else message.add_(shortcut)
 
 
 def refine_units(stage: Stage, unit: Callable[..., ResidualUnit], reduce: bool = False, stride: int = 1) -> nn.Sequential:

@@ -9,6 +9,7 @@ from fishnet_mmdet import Fish, FishNet
 from fishnet_mmdet.errors import FishNetError
 from fishnet_mmdet.models import FISHES, FISHNEXTS, FishNeXt, Score
 from fishnet_mmdet.models.fish import DOWNS, get_fish
+from fishnet_mmdet.models.max_pool import MaxPool2x2
 from fishnet_mmdet.models.units import POOLS, ResidualUnit
 
 OUT_CHANNELS = {2: (32, 80, 112), 4: (16, 72, 116, 172, 204)}
@@ -266,7 +267,7 @@ def test_every_way_down_trains(down, head_output, height, width, small_fish):
 
 
 def test_ways_down_are_those_of_table_2(small_fish):
-    pools = dict(maxpool2=(torch.nn.MaxPool2d, 2), maxpool3=(torch.nn.MaxPool2d, 3), avgpool2=(torch.nn.AvgPool2d, 2))
+    pools = dict(maxpool2=(MaxPool2x2, 2), maxpool3=(torch.nn.MaxPool2d, 3), avgpool2=(torch.nn.AvgPool2d, 2))
     for down, (type_, kernel) in pools.items():
         net = FishNet(dict(small_fish(2), down=down), out_indices=(0, 1, 2))
         places = [stage[-1] for stage in net.tail.values()] + [stage.down for stage in net.head.values()]

@@ -107,9 +107,9 @@ def test_size_and_batch(tool):
     small, large = (tool['measure']('fishnet55', size, batch) for size, batch in [((32, 64), 1), ((64, 128), 2)])
     assert large['outputs'] == [[32, 64, 128], [80, 32, 64], [112, 16, 32]]
     assert large['parameters'] == small['parameters']
-    # For one image, except for the bridge's attention, which is of one pixel whatever the size.
+    # For one image, except for the bridge's attention and the norms' scales, which are of one pixel whatever the size.
     assert large['multiply_adds'] / small['multiply_adds'] == pytest.approx(4, rel=1e-3)
-    assert large['kept_bytes']['detection'] / small['kept_bytes']['detection'] == pytest.approx(8, rel=1e-3)
+    assert large['kept_bytes']['detection'] / small['kept_bytes']['detection'] == pytest.approx(8, rel=3e-3)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,62 @@
+"""The layout that the network computes in, and the one that it puts out."""
+
+import pytest
+import torch
+import torch.nn as nn
+from mmcv.ops import roi_align
+from mmdet.models.necks import FPN
+
+from fishnet_mmdet import FishNet
+from fishnet_mmdet.models.layout import to_contiguous
+
+
+@pytest.mark.parametrize('shape', [(2, 3, 4, 5), (1, 6, 7, 1), (1, 2, 1, 1)])
+def test_values_and_gradients_are_kept(shape):
+    x = torch.randn(shape).contiguous(memory_format=torch.channels_last).requires_grad_()
+    y = to_contiguous(x)
+    assert torch.equal(x, y) and y.is_contiguous()
+    weights = torch.randn(shape)
+    (gradient,) = torch.autograd.grad(y, x, weights)
+    assert torch.equal(gradient, weights)
+
+
+def test_what_is_contiguous_is_not_copied():
+    x = torch.randn(1, 2, 3, 4)
+    assert to_contiguous(x).data_ptr() == x.data_ptr()
+
+
+@pytest.mark.parametrize('learns', [True, False])
+def test_the_network_computes_channels_last_and_puts_out_contiguous_features(learns, small_fish):
+    net = FishNet(small_fish(), out_indices=(0, 1, 2, 3))
+    layouts = []
+    for module in net.modules():
+        if isinstance(module, nn.Conv2d):
+            module.register_forward_hook(
+                lambda module, inputs, out: layouts.append(out.is_contiguous(memory_format=torch.channels_last))
+            )
+    with torch.set_grad_enabled(learns):
+        outputs = net(torch.randn(2, 3, 64, 96))
+    assert len(layouts) > 40 and all(layouts)
+    assert all(level.is_contiguous() and not level.is_contiguous(memory_format=torch.channels_last) for level in outputs)
+
+
+def test_weights_stay_in_the_layout_when_others_are_loaded(small_fish):
+    net = FishNet(small_fish())
+    net.load_state_dict({name: tensor.contiguous() for name, tensor in net.state_dict().items()})
+    kernels = [m.weight for m in net.modules() if isinstance(m, nn.Conv2d) and m.kernel_size == (3, 3)]
+    assert kernels and all(kernel.is_contiguous(memory_format=torch.channels_last) for kernel in kernels)
+
+
+def test_regions_of_what_a_neck_makes_of_the_features(small_fish):
+    """RoIAlign reads channels-last features as if they were contiguous: the network's must not be."""
+    net = FishNet(small_fish(), out_indices=(0, 1, 2, 3)).eval()
+    neck = FPN(list(net.out_channels), 8, num_outs=4).eval()
+    neck.init_weights()
+    regions = torch.tensor([[0, 1.0, 2, 9, 11], [1, 3, 1, 14, 9]])
+    with torch.no_grad():
+        level = neck(net(torch.randn(2, 3, 64, 96)))[0]
+        expected = roi_align(level.contiguous(), regions, (3, 3), 1.0, 2)
+        torch.testing.assert_close(roi_align(level, regions, (3, 3), 1.0, 2), expected)
+        wrong = roi_align(level.contiguous(memory_format=torch.channels_last), regions, (3, 3), 1.0, 2)
+    if torch.allclose(wrong, expected):
+        pytest.fail('this mmcv reads channels-last features as they are: the network need not put out contiguous ones')
