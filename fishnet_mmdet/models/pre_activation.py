@@ -77,17 +77,35 @@ def _fixed_norm_relu_conv(x: Tensor, steps: Steps, add_input: bool, parameters: 
     out = x
     for (norm, conv), weight, bias in zip(steps, parameters[::2], parameters[1::2]):
         scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
-        shift = norm.bias - norm.running_mean * scale
-        scale, shift = (t.view(1, -1, 1, 1) for t in (scale, shift))
-        # Only the first input is somebody else's.
-        y = torch.empty_like(x, dtype=dtype) if out is x else out
-        torch.addcmul(shift, out, scale, out=y).relu_()
+        if out.dtype == dtype == scale.dtype:
+            shift = norm.bias - norm.running_mean * scale
+            # Only the first input is somebody else's.
+            y = torch.empty_like(x) if out is x else out
+            torch.addcmul(_per_channel(shift), out, _per_channel(scale), out=y).relu_()
+        else:
+            # Of a type and another, addcmul would copy all to the larger one.
+            y = F.batch_norm(out, norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps).relu_().to(dtype)
         weight, bias = weight.to(dtype), bias if bias is None else bias.to(dtype)
         out = F.conv2d(y, weight, bias, conv.stride, conv.padding, conv.dilation, conv.groups)
         kept += (y, weight, scale)
     if add_input:
         out = out.add_(x) if out.dtype == x.dtype else out + x
     return out, kept
+
+
+def _norm_relu_backward(grad: Tensor, y: Tensor, scale: Tensor) -> Tensor:
+    """The gradient of what went in, from that of what came out, y, which is nobody else's and is written over."""
+    grad = torch.ops.aten.threshold_backward.grad_input(grad, y, 0, grad_input=grad)
+    if grad.dtype == scale.dtype:
+        return grad.mul_(_per_channel(scale))
+    # BN's own, of mean 0 and variance 1: a product of a type and another would copy all to the larger one.
+    zeros, ones = torch.zeros_like(scale), torch.ones_like(scale)
+    mask = [True, False, False]
+    return torch.ops.aten.native_batch_norm_backward(grad, y, scale, zeros, ones, None, None, False, 0.0, mask)[0]
+
+
+def _per_channel(values: Tensor) -> Tensor:
+    return values.view(1, -1, 1, 1)
 
 
 def _autocast_dtype(x: Tensor) -> torch.dtype:
@@ -132,8 +150,7 @@ class _FixedNormReLUConv(torch.autograd.Function):
                 mask,
             )
             if out is not None:
-                # In place: this gradient is nobody else's yet.
-                torch.ops.aten.threshold_backward.grad_input(out, y, 0, grad_input=out).mul_(scale)
+                out = _norm_relu_backward(out, y, scale)
         if ctx.add_input and x_needed:
             out = out.add_(grad)
         return out, None, None, *gradients
