@@ -20,6 +20,7 @@ from mmengine.runner import Runner  # noqa: E402
 from ..checkpoints import check_pretrained, read_checkpoint  # noqa: E402
 from ..environment import check_ops  # noqa: E402
 from ..errors import FishNetError  # noqa: E402
+from .memory import keep_freed_memory  # noqa: E402
 
 COCO_LAYOUT = """COCO is expected as
     {root}/annotations/instances_train2017.json, instances_val2017.json
@@ -39,6 +40,8 @@ def run(main: Callable[[], None]) -> None:
     """Runs a command; what is wrong with its arguments, files or environment is printed as one message, with exit status 1."""
     # Also where some library asks torch for less, no pickled code runs on loading a checkpoint.
     os.environ['TORCH_FORCE_WEIGHTS_ONLY_LOAD'] = '1'
+    if not torch.cuda.is_available():
+        keep_freed_memory()
     try:
         main()
     except FishNetError as error:
