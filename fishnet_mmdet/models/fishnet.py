@@ -255,8 +255,6 @@ class FishNet(BaseModule):
                 self.head[f'stage{s.number}'] = HeadStage(refine, down, transfer_units(s, unit))
             elif s.number <= num_refined:
                 self.head[f'stage{s.number}'] = HeadStage(refine, None, None)
-        # oneDNN and cuDNN compute fastest in this layout, and what goes through a convolution takes its weight's.
-        self.to(memory_format=torch.channels_last)
         self.train()
 
     @property
@@ -278,6 +276,7 @@ class FishNet(BaseModule):
         Returns:
             Features: The features of each part; those of a shortened head end with its last stage.
         """
+        # oneDNN and cuDNN compute fastest in this layout, and convolutions keep to that of their input.
         tail = [self.stem(image.contiguous(memory_format=torch.channels_last))]
         for stage in self.tail.values():
             tail.append(stage(tail[-1]))
