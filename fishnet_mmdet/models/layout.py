@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from .recording import is_recorded
+
 #: Rows that are copied at once on the CPU: few enough for its cache to hold what it reads again for the next channel.
 ROWS = 2
 
@@ -13,7 +15,7 @@ def to_contiguous(x: Tensor) -> Tensor:
     Args:
         x (Tensor): (n, c, h, w) in any layout, channels-last above all.
     """
-    if torch.compiler.is_compiling() or torch.jit.is_tracing() or x.device.type != 'cpu' or x.is_contiguous():
+    if is_recorded() or x.device.type != 'cpu' or x.is_contiguous():
         return x.contiguous()
     return _ToContiguous.apply(x)
 

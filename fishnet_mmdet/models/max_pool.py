@@ -6,6 +6,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from .recording import is_recorded
+
 
 class MaxPool2x2(nn.MaxPool2d):
     """Max-pooling 2x2 with a stride of 2; an odd size is rounded up, so that no row or column is lost.
@@ -18,7 +20,7 @@ class MaxPool2x2(nn.MaxPool2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, c, h, w) to (n, c, ceil(h / 2), ceil(w / 2))."""
-        if x.requires_grad and torch.is_grad_enabled() and not (torch.compiler.is_compiling() or torch.jit.is_tracing()):
+        if x.requires_grad and torch.is_grad_enabled() and not is_recorded():
             return _MaxPool2x2.apply(x)
         return super().forward(x)
 

@@ -14,6 +14,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from .recording import is_recorded
+
 #: Normalisation layers and the convolutions after them.
 Steps = Sequence[Tuple[nn.Module, nn.Conv2d]]
 
@@ -27,8 +29,8 @@ def norm_relu_conv(steps: Steps, x: Tensor, add_input: bool = False) -> Tensor:
         add_input (bool): Whether to add ``x`` to the last convolution's output.
     """
     modules = [module for step in steps for module in step]
-    # A compiler fuses the modules itself; and who watches one of them wants it to be called.
-    if torch.compiler.is_compiling() or torch.jit.is_tracing() or any(map(is_watched, modules)):
+    # Who watches a module wants it to be called.
+    if is_recorded() or any(map(is_watched, modules)):
         return _by_modules(steps, x, add_input)
     if not all(map(_is_fixed, modules[::2])) or any(type(conv) is not nn.Conv2d for conv in modules[1::2]):
         return _by_modules(steps, x, add_input)

@@ -26,8 +26,20 @@ def test_what_is_contiguous_is_not_copied():
     assert to_contiguous(x).data_ptr() == x.data_ptr()
 
 
+def test_what_the_fast_path_keeps_is_channels_last(small_fish):
+    """A hook on a convolution would lead around the fast path: this looks at what it keeps."""
+    net = FishNet(small_fish(), frozen_stages=-1, out_indices=(0, 1, 2, 3))
+    parameters = {parameter.data_ptr() for parameter in net.parameters()}
+    kept = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t) or t, lambda t: t):
+        outputs = net(torch.randn(2, 3, 64, 96))
+    features = [t for t in kept if t.dim() == 4 and t.data_ptr() not in parameters and t.shape[-1] > 1]
+    assert len(features) > 40 and all(t.is_contiguous(memory_format=torch.channels_last) for t in features)
+    assert all(level.is_contiguous() for level in outputs)
+
+
 @pytest.mark.parametrize('learns', [True, False])
-def test_the_network_computes_channels_last_and_puts_out_contiguous_features(learns, small_fish):
+def test_the_modules_compute_channels_last_and_the_network_puts_out_contiguous_features(learns, small_fish):
     net = FishNet(small_fish(), out_indices=(0, 1, 2, 3))
     layouts = []
     for module in net.modules():
