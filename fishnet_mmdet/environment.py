@@ -44,21 +44,6 @@ def check_versions() -> None:
             )
 
 
-def check_ops() -> None:
-    """Checks that mmcv has its compiled ops, which a detector needs and the backbone does not.
-
-    Raises:
-        FishNetError: If it has not; the message holds the command that compiles them.
-    """
-    try:
-        importlib.import_module('mmcv._ext')
-    except ImportError as error:
-        raise FishNetError(
-            f'mmcv is installed without its compiled ops, or they were compiled beside another torch ({error}): '
-            f'{HOW_TO_INSTALL_MMCV}'
-        ) from error
-
-
 def dotted(version: tuple) -> str:
     """'2.1' for (2, 1)."""
     return '.'.join(map(str, version))

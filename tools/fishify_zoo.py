@@ -66,7 +66,6 @@ def parse_args():
 def main():
     """The loop over the configs."""
     args = parse_args()
-    launch.check_ops()
     torch.set_num_threads(1)
     out = Path(args.out_dir)
     out.mkdir(parents=True, exist_ok=True)

@@ -40,7 +40,6 @@ def main():
     images = find_images(Path(args.image))
     cfg = launch.read_config(args.config, args.cfg_options)
     launch.check_checkpoint(args.checkpoint)
-    launch.check_ops()
 
     import mmcv
     import torch

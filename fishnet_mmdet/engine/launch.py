@@ -18,7 +18,6 @@ from mmengine.registry import RUNNERS  # noqa: E402
 from mmengine.runner import Runner  # noqa: E402
 
 from ..checkpoints import check_pretrained, read_checkpoint  # noqa: E402
-from ..environment import check_ops  # noqa: E402
 from ..errors import FishNetError  # noqa: E402
 from .memory import keep_freed_memory  # noqa: E402
 
@@ -115,12 +114,7 @@ def load_config(args: Namespace) -> Config:
 
 
 def build_runner(cfg: Config) -> Runner:
-    """The Runner of a config.
-
-    Raises:
-        FishNetError: If mmcv's ops are not compiled.
-    """
-    check_ops()
+    """The Runner of a config."""
     setup_cache_size_limit_of_dynamo()
     return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
 
