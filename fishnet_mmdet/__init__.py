@@ -4,9 +4,11 @@ Importing the package registers everything in it: ``custom_imports = dict(import
 allow_failed_imports=False)`` in a config is enough.
 """
 
+from . import compat
 from .environment import check_versions
 from .version import __version__
 
+compat.install()
 check_versions()
 
 from .checkpoints import FishNetPretrained, allow_training_state  # noqa: E402  after the check, whose message is clearer
