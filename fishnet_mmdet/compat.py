@@ -1,11 +1,11 @@
-"""Stand-ins for modules that mmengine 0.10 imports and that newer Pythons or setuptools no longer have.
+"""Stand-ins for modules that mmengine imports and that newer Pythons or setuptools no longer have.
 
-| stand-in | who imports it | missing where | can go when |
-|---|---|---|---|
-| ``pkg_resources`` | ``mmengine.utils.package_utils`` | setuptools 81 and newer, or no setuptools | mmengine uses importlib.metadata |
-| ``distutils.errors`` | ``mmengine.utils.dl_utils.collect_env`` | Python 3.12 and newer without setuptools | mmengine drops it |
-
-The forks (onedl-mmengine 0.10.8 and newer) need neither.
+``pkg_resources``
+    Imported by ``mmengine.utils.package_utils`` (mmengine 0.10.7). Missing with setuptools 81 and newer, or without setuptools.
+    Can go with mmengine 0.10: onedl-mmengine 0.10.8 and newer use importlib.metadata.
+``distutils.errors``
+    Imported by ``mmengine.utils.dl_utils.collect_env`` (mmengine 0.10.7, onedl-mmengine 0.10.12). Missing on Python 3.12 and
+    newer without setuptools, as in a new virtual environment. Can go when neither imports it.
 """
 
 import importlib.metadata
@@ -46,9 +46,7 @@ class DistutilsPlatformError(Exception):
 
 #: Members of every stand-in. A dotted name needs its parent here too.
 STAND_INS = {
-    'pkg_resources': dict(
-        get_distribution=Distribution, DistributionNotFound=importlib.metadata.PackageNotFoundError
-    ),
+    'pkg_resources': dict(get_distribution=Distribution, DistributionNotFound=importlib.metadata.PackageNotFoundError),
     'distutils': dict(__path__=[]),
     'distutils.errors': dict(DistutilsPlatformError=DistutilsPlatformError),
 }

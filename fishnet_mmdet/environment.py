@@ -59,9 +59,7 @@ def _version(name: str) -> tuple:
         mend = HOW_TO_DO_WITHOUT_OPENGL if NO_OPENGL in str(error) else mend
         raise FishNetError(f'fishnet_mmdet needs {name}, which {state}: {mend}') from error
     except AssertionError as error:  # mmdet's own check of mmcv's and mmengine's versions
-        raise FishNetError(
-            f'{name} does not work with what is installed: {error} For mmcv: {NEEDED["mmcv"][-1]}'
-        ) from error
+        raise FishNetError(f'{name} does not work with what is installed: {error} For mmcv: {NEEDED["mmcv"][-1]}') from error
     version = tuple(map(int, re.findall(r'\d+', module.__version__)[:3]))
     if not lowest <= version < too_new:
         raise FishNetError(

@@ -56,7 +56,9 @@ def test_nothing_is_done_twice(make, ready):
     assert 'pip' not in steps(make)
 
 
-@pytest.mark.parametrize('file', ['setup.py', 'requirements/runtime.txt', 'requirements/openmmlab.txt', 'requirements/dev.txt'])
+@pytest.mark.parametrize(
+    'file', ['setup.py', 'requirements/runtime.txt', 'requirements/openmmlab.txt', 'requirements/dev.txt']
+)
 def test_a_change_of_what_is_needed_is_installed(make, ready, tmp_path, file):
     ready()
     os.utime(tmp_path / file, (4e9 + 1, 4e9 + 1))
