@@ -1,7 +1,7 @@
 """Stand-ins for modules that mmengine imports and that newer Pythons or setuptools no longer have.
 
 ``pkg_resources``
-    Imported by ``mmengine.utils.package_utils`` (mmengine 0.10.7). Missing with setuptools 81 and newer, or without setuptools.
+    Imported by ``mmengine.utils.package_utils`` (0.10.7). Missing with setuptools 81 or newer, and without setuptools.
     Can go with mmengine 0.10: onedl-mmengine 0.10.8 and newer use importlib.metadata.
 ``distutils.errors``
     Imported by ``mmengine.utils.dl_utils.collect_env`` (mmengine 0.10.7, onedl-mmengine 0.10.12). Missing on Python 3.12 and
