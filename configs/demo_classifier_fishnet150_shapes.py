@@ -28,7 +28,7 @@ model = dict(
             dict(type='ZeroInitResidual'),
         ],
     ),
-    score=dict(type='Score', num_classes=len(classes)),
+    cls_head=dict(type='ClassificationHead', num_classes=len(classes)),
 )
 
 objects = dict(type='ObjectCrops', data_root=data_root, metainfo=dict(classes=classes))
@@ -45,7 +45,7 @@ train_dataloader = dict(
         pipeline=[
             dict(type='RandomResizedCrop', size=size, area=(0.3, 1.0)),
             dict(type='RandomFlip', prob=0.5),
-            dict(type='PackImage'),
+            dict(type='PackInputs'),
         ],
         context=2.0,
         **objects,
@@ -60,12 +60,12 @@ val_dataloader = dict(
     dataset=dict(
         ann_file='annotations/instances_val.json',
         data_prefix=dict(img='val/'),
-        pipeline=[dict(type='Resize', scale=(size, size)), dict(type='PackImage')],
+        pipeline=[dict(type='Resize', scale=(size, size)), dict(type='PackInputs')],
         **objects,
     ),
 )
 test_dataloader = val_dataloader
-val_evaluator = dict(type='TopAccuracy', topk=(1,))
+val_evaluator = dict(type='Accuracy', topk=(1,))
 test_evaluator = val_evaluator
 
 optim_wrapper = dict(optimizer=dict(_delete_=True, type='AdamW', lr=1e-3, weight_decay=0.01, fused=True))

@@ -14,8 +14,8 @@ check_versions()
 from .checkpoints import FishNetPretrained, allow_training_state  # noqa: E402  after the check, whose message is clearer
 from .config_files import config_file  # noqa: E402
 from .datasets import LoadPanopticSegments, ObjectCrops, SmallImages  # noqa: E402
-from .engine import CheckFixedNormHook, PanopticQuality, StopGradClipHook, TopAccuracy  # noqa: E402
-from .models import Classifier, Fish, FishNet, FishNeXt, Score, ZeroInitResidual  # noqa: E402
+from .engine import Accuracy, CheckFixedNormHook, PanopticQuality, StopGradClipHook  # noqa: E402
+from .models import ClassificationHead, Classifier, Fish, FishNet, FishNeXt, ZeroInitResidual  # noqa: E402
 
 allow_training_state()
 
@@ -29,10 +29,10 @@ __all__ = [
     'LoadPanopticSegments',
     'ObjectCrops',
     'PanopticQuality',
-    'Score',
+    'ClassificationHead',
     'SmallImages',
     'StopGradClipHook',
-    'TopAccuracy',
+    'Accuracy',
     'ZeroInitResidual',
     '__version__',
     'config_file',

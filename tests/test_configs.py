@@ -230,7 +230,7 @@ def test_classifier_fits_its_data(name):
     if 'fishn' in name:
         last = model.backbone.fish.num_stages
         assert model.backbone.out_indices == (last,)
-        assert cfg.model.score.get('dense_size') is None or side <= 32
+        assert cfg.model.cls_head.get('dense_size') is None or side <= 32
         depth = cfg.model.backbone.depth
         number = depth if isinstance(depth, int) else depth.get('depth', model.backbone.fish.depth)
         assert f'{cfg.model.backbone.type.lower()}{number}_' in name
@@ -241,7 +241,7 @@ def test_classifier_fits_its_data(name):
         assert dataset.data_root == cfg.data_root
         assert dataset.get('split') in (None, 'train' if key == 'train' else 'test')
         assert (dataset.type == 'SmallImages') == ('split' in dataset)
-    assert cfg.val_evaluator.type == cfg.test_evaluator.type == 'TopAccuracy'
+    assert cfg.val_evaluator.type == cfg.test_evaluator.type == 'Accuracy'
     assert cfg.train_dataloader.sampler.shuffle and not cfg.val_dataloader.sampler.shuffle
 
 

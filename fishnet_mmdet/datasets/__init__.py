@@ -4,14 +4,14 @@ from .image_folder import ImageFolder
 from .object_crops import ObjectCrops
 from .panoptic import LoadPanopticSegments
 from .small_images import SmallImages
-from .transforms import PackImage, PCALighting, RandomPadCrop, RandomResizedCrop
+from .transforms import PackInputs, PCALighting, RandomPadCrop, RandomResizedCrop
 
 __all__ = [
     'ImageFolder',
     'LoadPanopticSegments',
     'ObjectCrops',
     'PCALighting',
-    'PackImage',
+    'PackInputs',
     'RandomPadCrop',
     'RandomResizedCrop',
     'SmallImages',

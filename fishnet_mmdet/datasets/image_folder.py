@@ -10,7 +10,6 @@ from typing import Dict, List, NamedTuple, Optional, Sequence
 
 import cv2
 import numpy as np
-from mmdet.registry import DATASETS, TRANSFORMS
 from mmengine.dataset import Compose
 from mmengine.dist import barrier, is_distributed
 from mmengine.logging import print_log
@@ -18,6 +17,7 @@ from torch.utils.data import Dataset
 from tqdm import tqdm
 
 from ..errors import FishNetError
+from ..registry import DATASETS, TRANSFORMS
 
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp')
 INDEX_NAME = '.fishnet_index.npz'

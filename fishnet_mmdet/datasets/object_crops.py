@@ -7,11 +7,11 @@ from typing import Callable, Sequence, Union
 
 import cv2
 import numpy as np
-from mmdet.registry import DATASETS, TRANSFORMS
 from mmengine.dataset import Compose
 from torch.utils.data import Dataset
 
 from ..errors import FishNetError
+from ..registry import DATASETS, TRANSFORMS
 
 
 @DATASETS.register_module()

@@ -5,10 +5,10 @@ from typing import Optional
 import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
-from mmdet.registry import TRANSFORMS
 from mmengine import fileio
 
 from ..errors import FishNetError
+from ..registry import TRANSFORMS
 
 #: In the map of labels, pixels without one; the losses and mmdet's padding have the same.
 VOID = 255

@@ -7,11 +7,11 @@ from typing import BinaryIO, Callable, Dict, List, NamedTuple, Optional, Sequenc
 
 import cv2
 import numpy as np
-from mmdet.registry import DATASETS, TRANSFORMS
 from mmengine.dataset import Compose
 from torch.utils.data import Dataset
 
 from ..errors import FishNetError
+from ..registry import DATASETS, TRANSFORMS
 
 FASHION_MNIST_CLASSES = (
     'T-shirt/top',

@@ -12,9 +12,9 @@ import mmcv
 import numpy as np
 import torch
 from mmcv.transforms import BaseTransform
-from mmdet.registry import TRANSFORMS
 
 from ..errors import FishNetError
+from ..registry import TRANSFORMS
 
 #: Principal components of ImageNet's RGB values from 0 to 1: the eigenvalues of their covariance, and the eigenvectors as
 #: columns, in the order R, G, B. Published with fb.resnet.torch, and used by FishNet's authors.
@@ -161,7 +161,7 @@ class PCALighting(BaseTransform):
 
 
 @TRANSFORMS.register_module()
-class PackImage(BaseTransform):
+class PackInputs(BaseTransform):
     """What the classifier takes of an image: ``inputs``, a (3, h, w) tensor, and ``data_samples``, the number of its class.
 
     The type of the pixels stays: bytes are quarter the way from the workers to the model, whose data preprocessor converts
@@ -174,4 +174,4 @@ class PackImage(BaseTransform):
         return dict(inputs=torch.from_numpy(planes), data_samples=int(results['gt_label']))
 
     def __repr__(self) -> str:
-        return 'PackImage()'
+        return 'PackInputs()'

@@ -3,12 +3,13 @@
 from typing import Dict, List, Sequence
 
 import torch
-from mmdet.registry import METRICS
 from mmengine.evaluator import BaseMetric
+
+from ..registry import METRICS
 
 
 @METRICS.register_module()
-class TopAccuracy(BaseMetric):
+class Accuracy(BaseMetric):
     """Accuracy in percent: how often the label is among the k classes of the highest scores.
 
     Args:

@@ -176,7 +176,7 @@ def use_mixed_precision(cfg: Config) -> None:
     if torch.cuda.is_available():
         cfg.optim_wrapper.update(type='AmpOptimWrapper', loss_scale='dynamic')
     else:
-        cfg.optim_wrapper.type = 'BFloat16OptimWrapper'
+        cfg.optim_wrapper.type = 'fishnet_mmdet.BFloat16OptimWrapper'
 
 
 def check_data(cfg: Config, dataloaders: Sequence[str]) -> None:
@@ -191,7 +191,7 @@ def check_data(cfg: Config, dataloaders: Sequence[str]) -> None:
     """
     for key in dataloaders:
         for dataset in _datasets((cfg.get(key) or {}).get('dataset')):
-            if dataset.get('type') in SELF_CHECKING:
+            if str(dataset.get('type')).rpartition('.')[2] in SELF_CHECKING:
                 continue
             root = dataset.get('data_root') or ''
             prefixes = dict(dataset.get('data_prefix') or {})

@@ -8,7 +8,7 @@ from ..errors import FishNetError
 
 COCO_METRICS = ('bbox', 'segm', 'proposal', 'proposal_fast')
 #: Evaluators of panoptic segmentation, which have one metric, PQ.
-PANOPTIC_EVALUATORS = ('CocoPanopticMetric', 'PanopticQuality')
+PANOPTIC_EVALUATORS = ('CocoPanopticMetric', 'fishnet_mmdet.PanopticQuality')
 #: Parts of a model that predict masks.
 MASK_PARTS = ('mask_head', 'panoptic_head', 'panoptic_fusion_head', 'segm_head')
 

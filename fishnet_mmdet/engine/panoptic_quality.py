@@ -3,11 +3,11 @@
 from typing import Dict, List, Optional, Sequence
 
 import numpy as np
-from mmdet.registry import METRICS
 from mmengine.evaluator import BaseMetric
 
 from ..datasets.panoptic import read_segment_ids
 from ..errors import FishNetError
+from ..registry import METRICS
 
 #: mmdet's INSTANCE_OFFSET, which cannot be imported without mmcv's compiled ops, as this package is to be.
 OFFSET = 1000

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import torch
 from conftest import REPO, TINY_FISH
-from mmdet.registry import DATASETS
 from mmengine.config import Config
 from mmengine.registry import PARAM_SCHEDULERS
 from mmengine.runner import Runner
@@ -20,6 +19,7 @@ from torch.utils.data import DataLoader
 from fishnet_mmdet.datasets import image_folder
 from fishnet_mmdet.datasets.image_folder import ImageFolder
 from fishnet_mmdet.errors import FishNetError
+from fishnet_mmdet.registry import DATASETS
 
 #: Class folders with their images, and what is in them besides.
 FILES = {'dog': ['b.JPEG', 'a.jpg', 'notes.txt'], 'ant': ['1.png'], 'cow': ['ä.jpeg', 'x.jpg', 'y.jpg']}
@@ -69,7 +69,7 @@ EXPECTED = [('ant/1.png', 0), ('cow/x.jpg', 1), ('cow/y.jpg', 1), ('cow/ä.jpeg'
 
 
 def test_finds_images_by_sorted_class(root):
-    pipeline = [dict(type='LoadImageFromFile'), dict(type='PackImage')]
+    pipeline = [dict(type='LoadImageFromFile'), dict(type='PackInputs')]
     dataset = DATASETS.build(dict(type='ImageFolder', data_root=str(root), pipeline=pipeline, num_classes=3))
     assert dataset.metainfo == dict(classes=('ant', 'cow', 'dog'))
     assert len(dataset) == 6
@@ -238,7 +238,7 @@ def test_classes_of_training(root):
 @pytest.mark.parametrize('broken', [b'', b'no image at all', None])
 @pytest.mark.parametrize('workers', [0, 1])
 def test_broken_image(root, broken, workers):
-    dataset = ImageFolder(root, pipeline=[dict(type='LoadImageFromFile'), dict(type='PackImage')])
+    dataset = ImageFolder(root, pipeline=[dict(type='LoadImageFromFile'), dict(type='PackInputs')])
     file = root / 'train' / 'cow' / 'x.jpg'
     if broken is None:
         file.unlink()
@@ -253,7 +253,7 @@ def test_broken_image(root, broken, workers):
 
 
 def test_other_errors_stay_what_they_are(root):
-    dataset = ImageFolder(root, pipeline=[dict(type='PackImage')])
+    dataset = ImageFolder(root, pipeline=[dict(type='PackInputs')])
     with pytest.raises(KeyError, match='img'):
         dataset[0]
 
@@ -298,7 +298,7 @@ def config(root):
     """The ImageNet config with a tiny fish, on the small data set."""
     cfg = Config.fromfile(REPO / 'configs/classification/fishnet150_imagenet.py')
     cfg.model.backbone.depth = TINY_FISH
-    cfg.model.score.num_classes = 3
+    cfg.model.cls_head.num_classes = 3
     for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
         loader.update(batch_size=3, num_workers=0, persistent_workers=False, pin_memory=False)
         loader.dataset.update(data_root=str(root), num_classes=3)

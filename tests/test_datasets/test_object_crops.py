@@ -5,9 +5,9 @@ import json
 import cv2
 import numpy as np
 import pytest
-from mmdet.registry import DATASETS
 
 from fishnet_mmdet.errors import FishNetError
+from fishnet_mmdet.registry import DATASETS
 
 CLASSES = ('cat', 'dog')
 HEIGHT, WIDTH = 40, 60
@@ -103,7 +103,7 @@ def test_crowds_and_specks_are_left_out(make):
 
 
 def test_pipeline(make):
-    pipeline = [dict(type='Resize', scale=(16, 16)), dict(type='PackImage')]
+    pipeline = [dict(type='Resize', scale=(16, 16)), dict(type='PackInputs')]
     item = make([annotation(1, 7, [20, 10, 10, 10])], pipeline)[0]
     assert item['inputs'].shape == (3, 16, 16) and item['data_samples'] == 1
     assert (item['inputs'][0] == 1).all()

@@ -9,13 +9,13 @@ import cv2
 import numpy as np
 import pytest
 from conftest import REPO
-from mmdet.registry import DATASETS
 from mmdet.utils import register_all_modules
 from pycocotools.coco import COCO
 
 from fishnet_mmdet.datasets.panoptic import LoadPanopticSegments, read_segment_ids
 from fishnet_mmdet.datasets.shapes import BACKGROUND_ID, CLASSES, SPLITS, add_panoptic, make_shapes
 from fishnet_mmdet.errors import FishNetError
+from fishnet_mmdet.registry import DATASETS
 
 HEIGHT, WIDTH = 40, 60
 #: Ids that need one, two and three of the channels; columns; class; whether it is a crowd.
@@ -129,7 +129,7 @@ def test_an_image_of_stuff_alone(stripes):
 
 
 def test_is_registered():
-    from mmdet.registry import TRANSFORMS
+    from fishnet_mmdet.registry import TRANSFORMS
 
     assert type(TRANSFORMS.build(dict(type='LoadPanopticSegments'))) is LoadPanopticSegments
 

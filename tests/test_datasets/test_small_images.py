@@ -9,12 +9,12 @@ import warnings
 import cv2
 import numpy as np
 import pytest
-from mmdet.registry import DATASETS
 
 from fishnet_mmdet.datasets.small_images import FASHION_MNIST_CLASSES, read_small_images
 from fishnet_mmdet.errors import FishNetError
+from fishnet_mmdet.registry import DATASETS
 
-PIPELINE = [dict(type='PackImage')]
+PIPELINE = [dict(type='PackInputs')]
 CLASSES = ['airplane', 'automobile', 'bird', 'cat', 'deer', 'dog', 'frog', 'horse', 'ship', 'truck']
 
 

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 import torch
-from mmdet.registry import METRICS
 
-from fishnet_mmdet import TopAccuracy
+from fishnet_mmdet import Accuracy
+from fishnet_mmdet.registry import METRICS
 
 
 def evaluate(scores, labels, topk=(1, 5), batch=7):
-    metric = METRICS.build(dict(type='TopAccuracy', topk=topk))
+    metric = METRICS.build(dict(type='Accuracy', topk=topk))
     samples = [dict(label=int(label), scores=torch.from_numpy(row)) for label, row in zip(labels, scores)]
     for start in range(0, len(samples), batch):
         metric.process({}, samples[start : start + batch])
@@ -49,4 +49,4 @@ def test_with_no_more_classes_than_k_all_are_right(classes):
 
 
 def test_is_registered():
-    assert type(METRICS.build(dict(type='TopAccuracy'))) is TopAccuracy
+    assert type(METRICS.build(dict(type='Accuracy'))) is Accuracy

@@ -162,7 +162,7 @@ def test_segmentation_maps_are_asked_for_only_where_they_are_read(tmp_path):
         check_data(Config(dict(train_dataloader=dict(dataset=dataset))), ['train_dataloader'])
 
 
-@pytest.mark.parametrize('cuda, type_', [(False, 'BFloat16OptimWrapper'), (True, 'AmpOptimWrapper')])
+@pytest.mark.parametrize('cuda, type_', [(False, 'fishnet_mmdet.BFloat16OptimWrapper'), (True, 'AmpOptimWrapper')])
 def test_mixed_precision(small, cuda, type_, monkeypatch):
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: cuda)
     use_mixed_precision(small)

@@ -7,11 +7,11 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from mmdet.registry import METRICS
 
 from fishnet_mmdet.engine import PanopticQuality
 from fishnet_mmdet.engine.panoptic_quality import OFFSET, count_segments
 from fishnet_mmdet.errors import FishNetError
+from fishnet_mmdet.registry import METRICS
 
 CLASSES = ('cat', 'dog', 'grass')
 META = dict(classes=CLASSES, thing_classes=('cat', 'dog'), stuff_classes=('grass',))

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 import torch
 from conftest import REPO, TINY_FISH
-from mmdet.registry import MODELS
 from mmengine.config import Config
 from mmengine.runner import Runner
 from released import ReleasedFishNet, released_weights, save_released
+
+from fishnet_mmdet.registry import MODELS
 
 TOOLS = REPO / 'tools'
 TRAIN, TEST = TOOLS / 'train.py', TOOLS / 'test.py'
@@ -23,7 +24,7 @@ CONFIG = """
 _base_ = {base!r}
 model = dict(
     backbone=dict(depth=dict(_delete_=True, **{fish!r}), out_indices=(3,)),
-    score=dict(num_classes=3, dense_size=None))
+    cls_head=dict(num_classes=3, dense_size=None))
 loader = dict(batch_size=12, num_workers=0, persistent_workers=False)
 train_dataloader = dict(dataset=dict(num_classes=3), **loader)
 val_dataloader = dict(dataset=dict(num_classes=3), **loader)
@@ -142,13 +143,13 @@ def test_resumes_with_mixed_precision(trained, config, archive, command, tmp_pat
     log = command(TRAIN, config, *options)
     assert 'resumed epoch: 3, iter: 12' in log
     assert epochs(log) == [4] * 4
-    assert Config.fromfile(work / 'tiny.py').optim_wrapper.type == 'BFloat16OptimWrapper'
+    assert Config.fromfile(work / 'tiny.py').optim_wrapper.type == 'fishnet_mmdet.BFloat16OptimWrapper'
     files = trained[0] / 'epoch_3.pth', work / 'epoch_4.pth'
     before, after = (torch.load(file, weights_only=True) for file in files)
     assert after['meta']['iter'] == 16
     for name, tensor in after['state_dict'].items():
         assert tensor.dtype == before['state_dict'][name].dtype and tensor.isfinite().all(), name
-    assert not torch.equal(after['state_dict']['score.conv1.weight'], before['state_dict']['score.conv1.weight'])
+    assert not torch.equal(after['state_dict']['cls_head.conv1.weight'], before['state_dict']['cls_head.conv1.weight'])
 
 
 def test_evaluates_and_writes_the_predictions(trained, expected, config, archive, command, tmp_path):
@@ -183,7 +184,7 @@ _base_ = {base!r}
 test_dataloader = dict(
     num_workers=0, persistent_workers=False, batch_size=8,
     dataset=dict(_delete_=True, type='SmallImages', data_root={data!r}, split='test', num_classes=1000,
-                 pipeline=[dict(type='PackImage')]))
+                 pipeline=[dict(type='PackInputs')]))
 """
 
 
@@ -223,9 +224,9 @@ def test_a_checkpoint_that_does_not_fit(released, trained, config, archive, refu
     text = refusal(TEST, config, released[0], *data)
     assert all(word in text for word in (str(released[0]), 'FishNet-99', 'does not fit this Classifier'))
     more = tmp_path / 'more.py'
-    more.write_text(f'_base_ = {str(config)!r}\nmodel = dict(score=dict(num_classes=4))\n')
+    more.write_text(f'_base_ = {str(config)!r}\nmodel = dict(cls_head=dict(num_classes=4))\n')
     text = refusal(TEST, more, trained[0] / 'epoch_3.pth', *data)
-    assert 'score.conv2.weight is (3, 72, 1, 1) and should be (4, 72, 1, 1)' in text
+    assert 'cls_head.conv2.weight is (3, 72, 1, 1) and should be (4, 72, 1, 1)' in text
 
 
 @IN_ONE_PROCESS

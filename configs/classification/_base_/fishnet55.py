@@ -10,5 +10,5 @@ model = dict(
         norm_cfg=dict(type='BN'),
         norm_eval=False,
     ),
-    score=dict(type='Score', num_classes=10, dense_size=(8, 8)),
+    cls_head=dict(type='ClassificationHead', num_classes=10, dense_size=(8, 8)),
 )

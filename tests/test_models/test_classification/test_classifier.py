@@ -8,12 +8,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 from conftest import TINY_FISH
-from mmdet.registry import MODELS
 from mmengine.logging import MMLogger
 from mmengine.runner.checkpoint import load_state_dict
 from released import ReleasedFishNet, fill_by_rule, released_weights
 
 from fishnet_mmdet.errors import FishNetError
+from fishnet_mmdet.registry import MODELS
 
 DATA = Path(__file__).parents[1] / 'data'
 TRAINABLE = dict(norm_cfg=dict(type='BN'), norm_eval=False, frozen_stages=-1)
@@ -24,7 +24,7 @@ def build(num_classes=7, depth=TINY_FISH, out_indices=(3,), dense_size=None, **k
         dict(
             type='Classifier',
             backbone=dict(type='FishNet', depth=depth, out_indices=out_indices, **TRAINABLE),
-            score=dict(type='Score', num_classes=num_classes, dense_size=dense_size),
+            cls_head=dict(type='ClassificationHead', num_classes=num_classes, dense_size=dense_size),
             **kwargs,
         )
     )
@@ -50,7 +50,7 @@ def batch():
 
 def logits_of(model, image):
     """By the parts, one after another."""
-    return model.score(model.backbone(image)[-1])
+    return model.cls_head(model.backbone(image)[-1])
 
 
 @torch.no_grad()
@@ -99,8 +99,8 @@ def test_only_the_loss_is_added_up(batch):
 def test_everything_gets_a_gradient(variant, batch):
     """As DistributedDataParallel needs it, without a search for unused parameters."""
     if variant in ('MLP', 'CNN', 'MobileNet'):
-        score = dict(type='LinearScore', num_classes=7)
-        model = MODELS.build(dict(type='Classifier', backbone=dict(type=variant), score=score))
+        cls_head = dict(type='LinearHead', num_classes=7)
+        model = MODELS.build(dict(type='Classifier', backbone=dict(type=variant), cls_head=cls_head))
     elif variant == 'dense':
         model = build(depth=dict(TINY_FISH, stem_stride=1), dense_size=(4, 4))
     else:
@@ -169,7 +169,7 @@ def test_its_own_weights_keep_their_names(filled):
 def test_released_weights_that_do_not_fit_are_refused(released_99):
     with pytest.raises(RuntimeError, match='backbone.tail.stage2'):
         build(num_classes=1000, depth=150).load_state_dict(released_99)
-    with pytest.raises(RuntimeError, match='score.conv2.weight'):
+    with pytest.raises(RuntimeError, match='cls_head.conv2.weight'):
         build(num_classes=10, depth=99).load_state_dict(released_99)
 
 

@@ -4,9 +4,10 @@ from typing import Tuple
 
 import torch.nn as nn
 import torch.nn.functional as F
-from mmdet.registry import MODELS
 from mmengine.model import BaseModule
 from torch import Tensor
+
+from ...registry import MODELS
 
 #: Side in pixels to which the baselines resize images. The report does not tell it; with 56 its parameters come out.
 SIDE = 56
@@ -75,7 +76,7 @@ class MobileNet(BaseModule):
 
 
 @MODELS.register_module()
-class LinearScore(BaseModule):
+class LinearHead(BaseModule):
     """Global average pooling and a linear layer.
 
     Args:

@@ -3,23 +3,23 @@
 from typing import Dict, List, Optional, Union
 
 import torch.nn.functional as F
-from mmdet.registry import MODELS
 from mmengine.model import BaseModel
 from torch import Tensor
 
-from ..checkpoints.released import as_classifier_weights
+from ...registry import MODELS
+from ..released import as_classifier_weights
 
 
 @MODELS.register_module()
 class Classifier(BaseModel):
-    """A backbone, a score on its last feature, and the cross-entropy loss.
+    """A backbone, a classification head on its last feature, and the cross-entropy loss.
 
     Besides its own checkpoints it loads those of the released models.
 
     Args:
         backbone (dict): Config of a network that returns a tuple of features.
-        score (dict): Config of what makes logits of the last feature; ``in_channels`` is filled in where the backbone knows
-            its ``out_channels``.
+        cls_head (dict): Config of the head that computes logits from the last feature; ``in_channels`` is filled in
+            where the backbone knows its ``out_channels``.
         label_smoothing (float): Share of the target that is spread over all classes (Szegedy et al. 2016).
         data_preprocessor (dict, optional): Config of the normalisation of images, mmengine's ``ImgDataPreprocessor``.
         init_cfg (dict, optional): Initialisation of the whole, beside those of the parts.
@@ -28,16 +28,16 @@ class Classifier(BaseModel):
     def __init__(
         self,
         backbone: dict,
-        score: dict,
+        cls_head: dict,
         label_smoothing: float = 0.0,
         data_preprocessor: Optional[dict] = None,
         init_cfg: Optional[dict] = None,
     ) -> None:
         super().__init__(data_preprocessor, init_cfg)
         self.backbone = MODELS.build(backbone)
-        if 'in_channels' not in score:
-            score = dict(score, in_channels=self.backbone.out_channels[-1])
-        self.score = MODELS.build(score)
+        if 'in_channels' not in cls_head:
+            cls_head = dict(cls_head, in_channels=self.backbone.out_channels[-1])
+        self.cls_head = MODELS.build(cls_head)
         self.label_smoothing = label_smoothing
         self.register_load_state_dict_pre_hook(_take_released)
 
@@ -55,7 +55,7 @@ class Classifier(BaseModel):
             Tensor | dict[str, Tensor] | list[dict]: 'tensor': logits (n, num_classes). 'loss': the loss, and the accuracy of
             the batch in percent. 'predict': for each image its label and the probability of each class.
         """
-        logits = self.score(self.backbone(inputs)[-1])
+        logits = self.cls_head(self.backbone(inputs)[-1])
         if mode == 'loss':
             # Named without 'loss', so that mmengine logs it and does not add it to the loss.
             accuracy = 100 * (logits.argmax(1) == data_samples).float().mean()

@@ -4,14 +4,14 @@ import pytest
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
-from mmdet.registry import MODELS
 
-from fishnet_mmdet.models import CNN, MLP, LinearScore, MobileNet
+from fishnet_mmdet.models import CNN, MLP, LinearHead, MobileNet
+from fishnet_mmdet.registry import MODELS
 
 
 def classifier(name, num_classes=10):
-    score = dict(type='LinearScore', num_classes=num_classes)
-    return MODELS.build(dict(type='Classifier', backbone=dict(type=name), score=score))
+    cls_head = dict(type='LinearHead', num_classes=num_classes)
+    return MODELS.build(dict(type='Classifier', backbone=dict(type=name), cls_head=cls_head))
 
 
 def num_parameters(module):
@@ -36,24 +36,24 @@ def test_number_of_parameters_of_mobilenet():
 @torch.no_grad()
 def test_mlp_is_two_linear_layers(size):
     image = torch.randn(3, 3, size, size)
-    net, score = MLP(), LinearScore(256, 10)
+    net, cls_head = MLP(), LinearHead(256, 10)
     plain = nn.Sequential(nn.Flatten(), nn.Linear(3 * 56 * 56, 256), nn.ReLU(), nn.Linear(256, 10))
     plain[1].load_state_dict(net.hidden.state_dict())
-    plain[3].load_state_dict(score.linear.state_dict())
+    plain[3].load_state_dict(cls_head.linear.state_dict())
     resized = F.interpolate(image, (56, 56), mode='bilinear')
-    torch.testing.assert_close(score(net(image)[-1]), plain(resized))
+    torch.testing.assert_close(cls_head(net(image)[-1]), plain(resized))
 
 
 @torch.no_grad()
 def test_cnn_is_convolution_pooling_and_two_linear_layers():
     image = torch.randn(2, 3, 56, 56)
-    net, score = CNN(), LinearScore(520, 10)
+    net, cls_head = CNN(), LinearHead(520, 10)
     plain = nn.Sequential(
         nn.Conv2d(3, 9, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(9 * 28**2, 520), nn.ReLU()
     )
     plain[0].load_state_dict(net.conv.state_dict())
     plain[4].load_state_dict(net.hidden.state_dict())
-    torch.testing.assert_close(score(net(image)[-1]), F.linear(plain(image), score.linear.weight, score.linear.bias))
+    torch.testing.assert_close(cls_head(net(image)[-1]), F.linear(plain(image), cls_head.linear.weight, cls_head.linear.bias))
 
 
 #: Howard et al. 2017, Table 1, at 56 pixels instead of 224: kernel, stride, channels in and out, groups, size in.
@@ -89,6 +89,6 @@ def test_mobilenet_has_the_layers_of_its_table():
 
 
 def test_linear_score_pools():
-    score = LinearScore(4, 3)
+    cls_head = LinearHead(4, 3)
     x = torch.randn(2, 4, 5, 6)
-    torch.testing.assert_close(score(x), F.linear(x.mean((2, 3)), score.linear.weight, score.linear.bias))
+    torch.testing.assert_close(cls_head(x), F.linear(x.mean((2, 3)), cls_head.linear.weight, cls_head.linear.bias))

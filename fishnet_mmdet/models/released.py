@@ -32,7 +32,7 @@ def is_released(state_dict: Dict[str, Tensor]) -> bool:
 
 
 def rename_released(state_dict: Dict[str, Tensor]) -> Dict[str, Tensor]:
-    """The weights of a released model under our names; the score's begin with ``score.``.
+    """The weights of a released model under our names; the classification head's begin with ``cls_head.``.
 
     Args:
         state_dict (dict[str, Tensor]): Weights of a released model, of any number of stages.
@@ -47,7 +47,7 @@ def rename_released(state_dict: Dict[str, Tensor]) -> Dict[str, Tensor]:
 
 
 def as_classifier_weights(state_dict: Dict[str, Tensor]) -> Dict[str, Tensor]:
-    """The weights of a released model under the names of our classifier: ``backbone.`` and ``score.``.
+    """The weights of a released model under the names of our classifier: ``backbone.`` and ``cls_head.``.
 
     Args:
         state_dict (dict[str, Tensor]): Weights of a released model, or any others, which keep their names.
@@ -70,7 +70,7 @@ def _rename(name: str, num_stages: int) -> Optional[str]:
         return None
     stage, rest, kind = int(match[1]), match[2], match[3]
     if stage == 3 * num_stages and rest in SCORE:
-        return f'score.{SCORE[rest]}.{kind}'
+        return f'cls_head.{SCORE[rest]}.{kind}'
     if stage == num_stages and rest in BRIDGE:
         return f'bridge.{BRIDGE[rest]}.{kind}'
     match = re.fullmatch(r'(\d)\.(\d+)\.(bn|conv|shortcut\.0|shortcut\.2)(\d?)', rest)

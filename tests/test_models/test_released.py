@@ -8,8 +8,8 @@ import torch
 from released import ReleasedFishNet
 
 from fishnet_mmdet import FishNet
-from fishnet_mmdet.checkpoints.released import is_released, rename_released
-from fishnet_mmdet.models import Score
+from fishnet_mmdet.models import ClassificationHead
+from fishnet_mmdet.models.released import is_released, rename_released
 
 KEYS = [
     (name, tuple(shape))
@@ -40,20 +40,20 @@ NAMES = {
     'fish.fish.8.0.1.bn1.running_mean': 'head.stage2.refine.1.norm1.running_mean',
     'fish.fish.9.0.1.conv3.weight': 'head.stage3.refine.1.conv3.weight',
     'fish.fish.9.1.3.bn2.weight': 'head.stage3.transfer.3.norm2.weight',
-    'fish.fish.9.3.0.weight': 'score.norm1.weight',
-    'fish.fish.9.3.2.weight': 'score.conv1.weight',
-    'fish.fish.9.3.3.running_var': 'score.norm2.running_var',
-    'fish.fish.9.4.1.bias': 'score.conv2.bias',
+    'fish.fish.9.3.0.weight': 'cls_head.norm1.weight',
+    'fish.fish.9.3.2.weight': 'cls_head.conv1.weight',
+    'fish.fish.9.3.3.running_var': 'cls_head.norm2.running_var',
+    'fish.fish.9.4.1.bias': 'cls_head.conv2.bias',
 }
 
 
 def ours(depth):
-    """Names and shapes of the backbone and the score."""
+    """Names and shapes of the backbone and the cls_head."""
     with torch.device('meta'):
         net = FishNet(depth)
-        score = Score(net.out_channels[-1])
+        cls_head = ClassificationHead(net.out_channels[-1])
     shapes = {name: tuple(tensor.shape) for name, tensor in net.state_dict().items()}
-    shapes.update({f'score.{name}': tuple(tensor.shape) for name, tensor in score.state_dict().items()})
+    shapes.update({f'cls_head.{name}': tuple(tensor.shape) for name, tensor in cls_head.state_dict().items()})
     return shapes
 
 
@@ -83,7 +83,7 @@ def test_names_of_a_fish_of_two_stages():
         'fish.fish.4.1.0.conv1.weight': 'body.stage1.transfer.0.conv1.weight',
         'fish.fish.5.0.0.conv1.weight': 'head.stage1.refine.0.conv1.weight',
         'fish.fish.6.0.0.conv1.weight': 'head.stage2.refine.0.conv1.weight',
-        'fish.fish.6.3.2.weight': 'score.conv1.weight',
+        'fish.fish.6.3.2.weight': 'cls_head.conv1.weight',
     }
     assert rename_released({name: name for name in names}) == {name: origin for origin, name in names.items()}
 

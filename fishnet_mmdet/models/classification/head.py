@@ -5,23 +5,23 @@ from typing import List, Mapping, Optional, Sequence, Union
 
 import torch.nn as nn
 import torch.nn.functional as F
-from mmdet.registry import MODELS
 from mmengine.model import BaseModule
 from torch import Tensor
 
-from ..errors import FishNetError
-from .pre_activation import norm_relu, norm_relu_conv
-from .units import build_norm
+from ...errors import FishNetError
+from ...registry import MODELS
+from ..pre_activation import norm_relu, norm_relu_conv
+from ..units import build_norm
 
 
 @MODELS.register_module()
-class Score(BaseModule):
-    """Score of the released models: from F10 to the logits of the classes.
+class ClassificationHead(BaseModule):
+    """ClassificationHead of the released models: from F10 to the logits of the classes.
 
     Args:
         in_channels (int): Channels of the last feature, 2112 for the released depths.
         num_classes (int): Number of classes.
-        dense_size (Sequence[int], optional): Height and width of the last feature, for the score of small images: a dense
+        dense_size (Sequence[int], optional): Height and width of the last feature, for the head of small images: a dense
             layer on the flattened feature in the place of pooling and 1x1 convolution. None: pooling.
         norm_cfg (Mapping): Normalisation layer.
         init_cfg (dict | list[dict], optional): Initialisation. The default is the released models' random one.
@@ -56,8 +56,8 @@ class Score(BaseModule):
         """
         if self.dense_size and x.shape[-2:] != self.dense_size:
             raise FishNetError(
-                f'the dense score was made for a last feature of {self.dense_size}, and the image gives '
-                f'{tuple(x.shape[-2:])}: set dense_size of the score to that, or resize the images'
+                f'the dense classification head was made for a last feature of {self.dense_size}, and the image gives '
+                f'{tuple(x.shape[-2:])}: set dense_size of cls_head to that, or resize the images'
             )
         x = norm_relu(self.norm2, norm_relu_conv([(self.norm1, self.conv1)], x))
         if not self.dense_size:
