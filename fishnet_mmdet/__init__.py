@@ -11,6 +11,11 @@ from .version import __version__
 compat.install()
 check_versions()
 
+from .ops import OPERATORS, install  # noqa: E402
+
+# Before anything imports mmcv.ops, as most modules of mmdet do.
+install(OPERATORS)
+
 from .checkpoints import FishNetPretrained, allow_training_state  # noqa: E402  after the check, whose message is clearer
 from .config_files import config_file  # noqa: E402
 from .datasets import LoadPanopticSegments, ObjectCrops, SmallImages  # noqa: E402
