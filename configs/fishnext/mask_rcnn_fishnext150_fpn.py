@@ -1,4 +1,4 @@
-# FishNeXt-150 in Mask R-CNN. Pretrained weights were never released: train configs/classification/fishnext150_imagenet.py first.
+# FishNeXt-150 in Mask R-CNN. No pretrained weights were released: train configs/classification/fishnext150_imagenet.py.
 _base_ = '../mask_rcnn_fishnet150_fpn.py'
 
 model = dict(

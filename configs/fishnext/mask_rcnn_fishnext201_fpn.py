@@ -1,4 +1,4 @@
-# FishNeXt-201 in Mask R-CNN. Pretrained weights were never released: train configs/classification/fishnext201_imagenet.py first.
+# FishNeXt-201 in Mask R-CNN. No pretrained weights were released: train configs/classification/fishnext201_imagenet.py.
 _base_ = '../mask_rcnn_fishnet150_fpn.py'
 
 model = dict(

@@ -1,4 +1,4 @@
-# FishNeXt-99 in Mask R-CNN. Pretrained weights were never released: train configs/classification/fishnext99_imagenet.py first.
+# FishNeXt-99 in Mask R-CNN. No pretrained weights were released: train configs/classification/fishnext99_imagenet.py.
 _base_ = '../mask_rcnn_fishnet150_fpn.py'
 
 model = dict(

@@ -88,6 +88,6 @@ def find_images(path: Path) -> List[Path]:
 
 
 def picture_names(images: List[Path]) -> Dict[Path, str]:
-    """The name of each image's picture: a.png for a.jpg. Images that differ in the suffix only keep it: a.jpg.png, a.png.png."""
+    """The name of each image's picture: a.png for a.jpg; for images that differ in the suffix only a.jpg.png and a.png.png."""
     stems = Counter(file.stem for file in images)
     return {file: f'{file.stem if stems[file.stem] == 1 else file.name}.png' for file in images}

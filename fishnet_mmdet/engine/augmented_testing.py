@@ -9,7 +9,7 @@ from .metrics import predicts_masks
 
 
 def use_test_time_augmentation(cfg: Config) -> None:
-    """Wraps the model of a config as its ``tta_model`` says. Without one, the boxes of an image and its mirror image are merged.
+    """Wraps the model as the config's ``tta_model`` says. Without one, the boxes of an image and its mirror image are merged.
 
     mmdet merges boxes and refuses masks, so a two-stage detector is tested without its mask branch.
 

@@ -24,7 +24,7 @@ SELF_CHECKING = ('ImageFolder', 'ObjectCrops', 'SmallImages')
 
 
 def check_data(cfg: Config, dataloaders: Sequence[str]) -> None:
-    """Checks that the annotation files and image folders of dataloaders are there. Files of a remote backend are not looked at.
+    """Checks that the annotation files and image folders of dataloaders exist. Files of a remote backend are not looked at.
 
     Args:
         cfg (Config): The config.

@@ -52,7 +52,7 @@ def set_epochs(cfg: Config, epochs: int) -> None:
 
 
 def _is_warm_up(scheduler: dict) -> bool:
-    return scheduler.type in WARM_UPS and scheduler.get('begin', 0) == 0 and 'end' in scheduler
+    return scheduler.type.rpartition('.')[2] in WARM_UPS and scheduler.get('begin', 0) == 0 and 'end' in scheduler
 
 
 def _scale_scheduler(scheduler: dict, point: Callable[[int], int], length: Callable[[int], int]) -> None:

@@ -46,7 +46,7 @@ class PanopticSegmentation:
         self.annotations.append(dict(image_id=image_id, segments_info=segments))
 
     def draw(self, image: np.ndarray, prediction: DetDataSample, file: Path, score_thr: float) -> None:
-        """Draws the segments on the image (h, w, 3), BGR, and saves it; beside it the map of segment ids, NAME_segments.png."""
+        """Draws the segments on the image (h, w, 3), BGR, and saves it, with their map as NAME_segments.png."""
         self.visualizer.add_datasample(file.name, image[..., ::-1], prediction, draw_gt=False, out_file=str(file))
         codes = codes_of(prediction)
         known = codes % INSTANCE_OFFSET < len(self.categories)
@@ -67,7 +67,7 @@ class PanopticSegmentation:
 
 
 def codes_of(prediction: DetDataSample) -> np.ndarray:
-    """(h, w) of label + INSTANCE_OFFSET * number of the instance, as mmdet encodes segments; labels beyond the classes: void."""
+    """(h, w) of label + INSTANCE_OFFSET * number, as mmdet encodes segments. Labels beyond the classes are void."""
     return prediction.pred_panoptic_seg.sem_seg[0].cpu().numpy().astype(np.int64)
 
 

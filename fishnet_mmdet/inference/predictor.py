@@ -79,5 +79,7 @@ def _check_device(device: str = None) -> str:
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
-        raise FishNetError(f'the device {device} cannot be used here ({reason}): choose another, --device cpu for one') from error
+        raise FishNetError(
+            f'the device {device} cannot be used here ({reason}): choose another, --device cpu for one'
+        ) from error
     return device
