@@ -200,6 +200,7 @@ def test_unknown_labels_are_named_by_number(tmp_path):
     text = message(tmp_path / 'set', metainfo=dict(classes=('a', 'b')))
     assert 'has 12 classes (0 ... 11), but metainfo names 2 (a ... b)' in text
 
+
 def test_archive(tmp_path):
     write_archive(tmp_path / 'set.npz')
     for split in ('train', 'test'):
