@@ -37,7 +37,7 @@ class SampleTable(Sequence):
 
     def clear(self) -> None:
         """Drops all samples; ``BaseDataset`` calls this after it has serialized them."""
-        self.columns = {}
+        self.columns = {key: column[:0].copy() for key, column in self.columns.items()}
 
 
 class ClassificationDataset(BaseDataset):
