@@ -20,6 +20,7 @@ from .checkpoints import FishNetPretrained, allow_training_state  # noqa: E402  
 from .config_files import config_file  # noqa: E402
 from .datasets import LoadPanopticSegments, ObjectCrops, SmallImages  # noqa: E402
 from .engine import Accuracy, CheckFixedNormHook, PanopticQuality, StopGradClipHook  # noqa: E402
+from . import fishify  # noqa: E402
 from .models import ClassificationHead, Classifier, Fish, FishNet, FishNeXt, ZeroInitResidual  # noqa: E402
 
 allow_training_state()
@@ -41,4 +42,5 @@ __all__ = [
     'ZeroInitResidual',
     '__version__',
     'config_file',
+    'fishify',
 ]
