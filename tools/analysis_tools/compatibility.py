@@ -1,0 +1,7 @@
+"""Tries FishNet in every config of mmdet with a ResNet: python tools/analysis_tools/compatibility.py -o DIR."""
+
+import sys
+
+from fishnet_mmdet.__main__ import main
+
+main(['compatibility', *sys.argv[1:]])
