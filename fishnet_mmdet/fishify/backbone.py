@@ -1,6 +1,6 @@
 """FishNet with what a ResNet and it have in common: levels, normalisation, frozen stages, weights."""
 
-from typing import List, Mapping, NamedTuple, Optional, Tuple
+from typing import List, Mapping, NamedTuple, Optional, Tuple, Union
 
 from ..engine.config_tree import Path, at, dotted
 from ..engine.from_scratch import BATCH_NORMS, is_loaded
@@ -15,10 +15,10 @@ MOST_GROUPS = 16
 class Target(NamedTuple):
     """The FishNet that the user asked for."""
 
-    depth: object
-    """As FishNet takes it."""
+    depth: Optional[int]
+    arch: Union[Mapping, Fish, None]
     fish: Fish
-    """The fish of that depth."""
+    """The architecture that ``depth`` and ``arch`` describe."""
     checkpoint: Optional[str]
     """Pretrained weights."""
     from_scratch: bool
@@ -28,8 +28,8 @@ class Target(NamedTuple):
         """The checkpoint in the place of a ResNet that was pretrained or not."""
         if self.checkpoint is not None or self.from_scratch:
             return self.checkpoint
-        # Only the depths that were released have a name.
-        return f'fishnet{self.depth}' if was_pretrained and isinstance(self.depth, int) else None
+        # No weights were released for other architectures.
+        return f'fishnet{self.depth}' if was_pretrained and self.arch is None else None
 
 
 def is_pretrained(cfg: Mapping, place: Path) -> bool:
@@ -65,6 +65,8 @@ def fishnet_for(
 ) -> Tuple[dict, List[str]]:
     """FishNet's config in the place of a ResNet's, and notes on the arguments that are lost."""
     new = dict(type='FishNet', depth=target.depth)
+    if target.arch is not None:
+        new['arch'] = target.arch
     notes = []
     in_channels = resnet.get('in_channels', 3)
     if in_channels != 3:

@@ -8,8 +8,7 @@ from mmengine.config import Config
 from ..engine.config_tree import Path, at, dotted, type_of, walk
 from ..engine.from_scratch import train_from_scratch
 from ..errors import FishNetError
-from ..models import FISHES, Fish
-from ..models.fish import get_fish
+from ..models import FISHES, Fish, get_fish
 from .backbone import Target, fishnet_for, is_pretrained, levels_of_same_strides
 from .consumers import fit_consumers
 from .inheritance import overrides
@@ -28,8 +27,9 @@ class Changes(NamedTuple):
 
 def fishify(
     cfg: Union[Config, Mapping],
-    depth: Union[int, Mapping, Fish] = 150,
+    depth: Optional[int] = 150,
     checkpoint: Optional[str] = None,
+    arch: Union[Mapping, Fish, None] = None,
     from_scratch: bool = False,
 ) -> Changes:
     """Replaces each ResNet of a config by FishNet, and adapts the modules that take its features.
@@ -40,9 +40,10 @@ def fishify(
 
     Args:
         cfg (Config | Mapping): The config, with a ``model``. New-style configs (``read_base``) are allowed.
-        depth (int | Mapping | Fish): 99, 150 or 201; or a custom fish, as FishNet takes it.
+        depth (int, optional): 99, 150 or 201; None for a custom architecture.
         checkpoint (str, optional): The pretrained weights, as ``FishNetPretrained`` takes them. Default: the released weights
-            by name (``fishnet150``); no weights if the config trains its ResNet from scratch, or for a custom fish.
+            by name (``fishnet150``); no weights if the config trains its ResNet from scratch, or with an ``arch``.
+        arch (Mapping | Fish, optional): Changes to the architecture, or a custom one, as FishNet takes them.
         from_scratch (bool): Whether to train without pretrained weights; see :func:`train_from_scratch`.
 
     Returns:
@@ -62,8 +63,8 @@ def fishify(
     """
     if from_scratch and checkpoint is not None:
         raise FishNetError(f'from_scratch=True uses no weights, but checkpoint={checkpoint!r} is given: remove one of the two')
-    fish = get_fish(depth, {number: fish for number, fish in FISHES.items() if fish.stem_stride == 4})
-    target = Target(depth, fish, checkpoint, from_scratch)
+    fish = get_fish(depth, arch, {number: fish for number, fish in FISHES.items() if fish.stem_stride == 4})
+    target = Target(depth, arch, fish, checkpoint, from_scratch)
     old = cfg.to_dict() if isinstance(cfg, Config) else cfg
     if not isinstance(old.get('model'), Mapping):
         raise FishNetError('the config has no model: give a config that trains a detector')

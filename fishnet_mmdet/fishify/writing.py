@@ -50,7 +50,7 @@ def write_config(
             'inherit from it: call fishnet_mmdet.fishify.fishify(cfg) in Python instead'
         )
     try:
-        changes = fishify(cfg, depth, checkpoint, from_scratch)
+        changes = fishify(cfg, depth, checkpoint, from_scratch=from_scratch)
     except FishNetError as error:
         raise FishNetError(f'{config}: {error}') from error
     text = config_text(config, _base(config, file, out), depth, changes)

@@ -50,7 +50,7 @@ def test_a_second_call_changes_nothing():
 
 
 def test_every_weight_of_the_backbone_is_trained():
-    backbone = changed(backbone=dict(depth=TINY_FISH))['backbone']
+    backbone = changed(backbone=dict(arch=TINY_FISH))['backbone']
     net = MODELS.build(backbone).train()
     assert all(parameter.requires_grad for parameter in net.parameters())
     assert all(module.training for module in net.modules() if isinstance(module, _BatchNorm))
