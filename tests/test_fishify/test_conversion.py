@@ -64,6 +64,11 @@ def test_what_is_written_by_hand_in_the_repository():
     assert cfg.custom_imports == by_hand.custom_imports
 
 
+def test_importing_the_package_is_enough(command):
+    """In a process of its own, since the tests import the function by its full name."""
+    command('python', '-c', 'import fishnet_mmdet; assert callable(fishnet_mmdet.fishify.fishify)')
+
+
 def test_the_imports_and_the_type_of_the_config_are_kept():
     cfg = detector(resnet(type=ResNet))
     cfg['custom_imports'] = dict(imports='my.heads', allow_failed_imports=True)
