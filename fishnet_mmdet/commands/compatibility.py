@@ -1,41 +1,21 @@
-"""``compatibility``: tries FishNet in every config of mmdet with a ResNet, and writes docs/compatibility.md."""
+"""compatibility: tries FishNet in every config of mmdet with a ResNet, and writes docs/compatibility.md."""
 
 import argparse
 import json
 import time
 from collections import Counter
 from pathlib import Path
+from typing import List, Optional
 
 import torch
 
-from ..environment import check_ops
 from ..fishify.compatibility import WORKS, configs_with_resnet, try_config
 from ..fishify.compatibility_page import page
 
 
-def parse_args(argv=None):
-    """The arguments."""
-    parser = argparse.ArgumentParser(
-        prog='compatibility',
-        description='Put FishNet into the configs of mmdet that have a ResNet or ResNeXt: convert, build, take one training '
-        'step on random images. An interrupted run continues where it stopped.',
-    )
-    parser.add_argument('configs', nargs='*', metavar='PATTERN', help='only these configs, as retinanet/*; default: all')
-    parser.add_argument(
-        '-o', '--out-dir', required=True, metavar='DIR', help='folder for compatibility.md and compatibility.json'
-    )
-    parser.add_argument('--depth', type=int, default=99, help='default: 99, the fastest; 150 and 201 have the same channels')
-    parser.add_argument('--size', type=int, default=128, help='height and width of the images in pixels; default: 128')
-    parser.add_argument('--time-limit', type=int, default=300, metavar='SECONDS', help='for one step; default: 300')
-    parser.add_argument('--one-per-family', action='store_true', help='only the first config of each folder')
-    parser.add_argument('--again', action='store_true', help='repeat the configs that did not work in the earlier run')
-    return parser.parse_args(argv)
-
-
-def main(argv=None):
+def main(argv: Optional[List[str]] = None) -> None:
     """Tries the configs one by one, and writes the results after each."""
     args = parse_args(argv)
-    check_ops()
     torch.set_num_threads(1)
     out = Path(args.out_dir)
     out.mkdir(parents=True, exist_ok=True)
@@ -63,3 +43,21 @@ def main(argv=None):
     table.write_text('\n'.join([*page(rows, unreadable, args.depth, args.size), '']))
     counts = Counter(row['outcome'] for row in rows.values())
     print(f'{", ".join(f"{count} {outcome}" for outcome, count in counts.items())}: {table}')
+
+
+def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
+    """The arguments."""
+    parser = argparse.ArgumentParser(
+        description='Put FishNet into the configs of mmdet that have a ResNet or ResNeXt: convert, build, take one training '
+        'step on random images. An interrupted run continues where it stopped.',
+    )
+    parser.add_argument('configs', nargs='*', metavar='PATTERN', help='only these configs, as retinanet/*; default: all')
+    parser.add_argument(
+        '-o', '--out-dir', required=True, metavar='DIR', help='folder for compatibility.md and compatibility.json'
+    )
+    parser.add_argument('--depth', type=int, default=99, help='default: 99, the fastest; 150 and 201 have the same channels')
+    parser.add_argument('--size', type=int, default=128, help='height and width of the images in pixels; default: 128')
+    parser.add_argument('--time-limit', type=int, default=300, metavar='SECONDS', help='for one step; default: 300')
+    parser.add_argument('--one-per-family', action='store_true', help='only the first config of each folder')
+    parser.add_argument('--again', action='store_true', help='repeat the configs that did not work in the earlier run')
+    return parser.parse_args(argv)

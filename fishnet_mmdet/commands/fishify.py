@@ -1,32 +1,17 @@
-"""``fishify``: writes a config that inherits one with a ResNet, and replaces the ResNet by FishNet."""
+"""fishify: writes a config that inherits a config with a ResNet, and replaces the ResNet by FishNet."""
 
 import argparse
 from pathlib import Path
+from typing import List, Optional
 
 from ..checkpoints.names import RELEASES
 from ..engine.config_tree import walk
+from ..engine.configs import read_config
 from ..errors import FishNetError
-from ..fishify.writing import read, write_config
+from ..fishify.writing import write_config
 
 
-def parse_args(argv=None):
-    """The arguments."""
-    parser = argparse.ArgumentParser(
-        prog='fishify', description='Write a config that inherits a config with a ResNet and replaces the ResNet by FishNet.'
-    )
-    parser.add_argument('config', help='config file, or mmdet::FAMILY/NAME.py for a config of mmdet')
-    parser.add_argument('--depth', type=int, default=150, help='99, 150 (default) or 201')
-    parser.add_argument(
-        '--checkpoint', metavar='NAME_OR_FILE', help='pretrained weights: a name, file or URL; default: fishnet<DEPTH>'
-    )
-    parser.add_argument(
-        '--from-scratch', action='store_true', help='train without pretrained weights: the backbone, BN included, is trained'
-    )
-    parser.add_argument('-o', '--out', required=True, metavar='FILE', help='the config file to write')
-    return parser.parse_args(argv)
-
-
-def main(argv=None):
+def main(argv: Optional[List[str]] = None) -> None:
     """Writes the config, and prints what was left out and how to train it."""
     args = parse_args(argv)
     if args.checkpoint in ('', 'None', 'none'):
@@ -40,11 +25,28 @@ def main(argv=None):
     print(_about_weights(out))
 
 
-def _about_weights(out):
+def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
+    """The arguments."""
+    parser = argparse.ArgumentParser(
+        description='Write a config that inherits a config with a ResNet and replaces the ResNet by FishNet.'
+    )
+    parser.add_argument('config', help='config file, or mmdet::FAMILY/NAME.py for a config of mmdet')
+    parser.add_argument('--depth', type=int, default=150, help='99, 150 (default) or 201')
+    parser.add_argument(
+        '--checkpoint', metavar='NAME_OR_FILE', help='pretrained weights: a name, file or URL; default: fishnet<DEPTH>'
+    )
+    parser.add_argument(
+        '--from-scratch', action='store_true', help='train without pretrained weights: the backbone, BN included, is trained'
+    )
+    parser.add_argument('-o', '--out', required=True, metavar='FILE', help='the config file to write')
+    return parser.parse_args(argv)
+
+
+def _about_weights(out: Path) -> str:
     """Which weights training starts from, by the written config."""
     checkpoints = [
         value['checkpoint']
-        for _, value in walk(read(out).model.to_dict())
+        for _, value in walk(read_config(str(out)).model.to_dict())
         if isinstance(value, dict) and value.get('type') == 'FishNetPretrained'
     ]
     if not checkpoints:

@@ -13,9 +13,10 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from mmengine.config import Config
 
+from ..engine.configs import read_config
 from ..errors import FishNetError
 from .training_step import training_step
-from .writing import mmdet_configs, read, write_config
+from .writing import mmdet_configs, write_config
 
 WORKS = 'works'
 #: mmdet's own config, with its ResNet, does not work here either.
@@ -39,7 +40,7 @@ def configs_with_resnet(patterns: List[str]) -> Tuple[Dict[str, Config], Dict[st
         if name.startswith('_base_'):
             continue
         try:
-            cfg = read(file)
+            cfg = read_config(str(file))
         except FishNetError as error:
             unreadable[name] = _one_line(str(error).replace(f'{folder}/', '').partition(', the current sys.path')[0])
             continue
@@ -66,7 +67,7 @@ def try_config(name: str, cfg: Config, rows: Mapping[str, dict], depth: int, siz
     with tempfile.TemporaryDirectory() as folder:
         try:
             row['notes'] = write_config(f'mmdet::{name}', Path(folder) / 'new.py', depth)
-            new = read(Path(folder) / 'new.py')
+            new = read_config(str(Path(folder) / 'new.py'))
         except FishNetError as error:
             return dict(row, outcome=FAILS, reason=_one_line(error))
     key = hashlib.sha256(json.dumps(_comparable(new.model), sort_keys=True).encode()).hexdigest()

@@ -10,7 +10,7 @@ from typing import Any, List, Optional
 import mmdet
 from mmengine.config import Config
 
-from ..engine.launch import read_config
+from ..engine.configs import read_config
 from ..errors import FishNetError
 from .conversion import Changes, fishify
 
@@ -43,7 +43,7 @@ def write_config(
     if out.suffix != '.py':
         raise FishNetError(f'{out} is not the name of a config: it must end with .py')
     file = find_config(config)
-    cfg = read(file)
+    cfg = read_config(str(file))
     if Config._is_lazy_import(str(file)):
         raise FishNetError(
             f'{config} is a new-style config (Python imports, read_base). This command writes old-style configs, which cannot '
@@ -62,7 +62,7 @@ def write_config(
     # Merging and printing are mmengine's: the written config is read again and compared with the intended one.
     cfg.merge_from_dict(changes.overrides)
     try:
-        if _without_scope(read(out).to_dict()) != _without_scope(cfg.to_dict()):
+        if _without_scope(read_config(str(out)).to_dict()) != _without_scope(cfg.to_dict()):
             raise FishNetError(f'{config} cannot be inherited: the new config, read again, differs from the intended one')
     except FishNetError:
         out.unlink()
@@ -100,11 +100,6 @@ def mmdet_configs() -> Path:
         if folder.is_dir():
             return folder
     raise FishNetError(f'mmdet has no configs in {MMDET_CONFIGS[0]}: run pip install mmdet==3.3.0, or use a config file')
-
-
-def read(file: Path) -> Config:
-    """Reads a config without moving its data to MMDET_DATASETS, since the new config inherits the paths as written."""
-    return read_config(str(file), dict(data_root=None))
 
 
 def config_text(config: str, base: str, depth: int, changes: Changes) -> str:

@@ -35,9 +35,10 @@ def says(refusal):
 
 
 def test_a_config_of_mmdet(command, tmp_path):
-    out = command(TOOL, RETINANET, '-o', 'new/retinanet.py')
+    out = command(TOOL, RETINANET, '-o', 'new/retinanet.py', MMDET_DATASETS='/elsewhere')
     assert 'tools/train.py new/retinanet.py' in out
     text = (tmp_path / 'new/retinanet.py').read_text()
+    assert '/elsewhere' not in text
     assert f'_base_ = {RETINANET!r}' in text and len(text.splitlines()) < 20
     cfg = Config.fromfile(tmp_path / 'new/retinanet.py')
     by_hand = Config.fromfile(REPO / 'configs/mask_rcnn_fishnet150_fpn.py')
