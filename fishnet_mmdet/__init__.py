@@ -16,6 +16,7 @@ from .ops import OPERATORS, install  # noqa: E402
 # Before anything imports mmcv.ops, as most modules of mmdet do.
 install(OPERATORS)
 
+from . import fishify  # noqa: E402
 from .checkpoints import FishNetPretrained, allow_training_state  # noqa: E402  after the check, whose message is clearer
 from .config_files import config_file  # noqa: E402
 from .datasets import ClassificationDataset, ImageFolder, LoadPanopticSegments, ObjectCrops, SmallImages  # noqa: E402
@@ -43,4 +44,5 @@ __all__ = [
     'ZeroInitResidual',
     '__version__',
     'config_file',
+    'fishify',
 ]
