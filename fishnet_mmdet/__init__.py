@@ -4,9 +4,11 @@ Importing the package registers everything in it: ``custom_imports = dict(import
 allow_failed_imports=False)`` in a config is enough.
 """
 
+from . import compat
 from .environment import check_versions
 from .version import __version__
 
+compat.install()
 check_versions()
 
 from .ops import OPERATORS, install  # noqa: E402
@@ -14,29 +16,33 @@ from .ops import OPERATORS, install  # noqa: E402
 # Before anything imports mmcv.ops, as most modules of mmdet do.
 install(OPERATORS)
 
+from . import fishify  # noqa: E402
 from .checkpoints import FishNetPretrained, allow_training_state  # noqa: E402  after the check, whose message is clearer
 from .config_files import config_file  # noqa: E402
-from .datasets import LoadPanopticSegments, ObjectCrops, SmallImages  # noqa: E402
-from .engine import CheckFixedNormHook, PanopticQuality, StopGradClipHook, TopAccuracy  # noqa: E402
-from .models import Classifier, Fish, FishNet, FishNeXt, Score, ZeroInitResidual  # noqa: E402
+from .datasets import ClassificationDataset, ImageFolder, LoadPanopticSegments, ObjectCrops, SmallImages  # noqa: E402
+from .engine import Accuracy, CheckFixedNormHook, PanopticQuality, StopGradClipHook  # noqa: E402
+from .models import ClassificationHead, Classifier, Fish, FishNet, FishNeXt, ZeroInitResidual  # noqa: E402
 
 allow_training_state()
 
 __all__ = [
+    'Accuracy',
     'CheckFixedNormHook',
+    'ClassificationDataset',
+    'ClassificationHead',
     'Classifier',
     'Fish',
     'FishNeXt',
     'FishNet',
     'FishNetPretrained',
+    'ImageFolder',
     'LoadPanopticSegments',
     'ObjectCrops',
     'PanopticQuality',
-    'Score',
     'SmallImages',
     'StopGradClipHook',
-    'TopAccuracy',
     'ZeroInitResidual',
     '__version__',
     'config_file',
+    'fishify',
 ]

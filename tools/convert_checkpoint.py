@@ -33,7 +33,7 @@ def parse_args():
     )
     parser.add_argument('checkpoint', metavar='IN', help='file or address: released, of a classifier or detector, plain')
     parser.add_argument('out', metavar='OUT', help='NAME.pth or NAME.safetensors; NAME-HASH.pth is written')
-    parser.add_argument('--with-score', action='store_true', help="keep a classifier's score too, for tools/test.py")
+    parser.add_argument('--with-cls-head', action='store_true', help='keep the classification head too, for tools/test.py')
     parser.add_argument('--prefix', help='what the names of the backbone begin with, where there are several')
     return parser.parse_args()
 
@@ -41,10 +41,10 @@ def parse_args():
 def main():
     """Reads, recognises, writes."""
     args = parse_args()
-    print(convert(args.checkpoint, Path(args.out), args.with_score, args.prefix))
+    print(convert(args.checkpoint, Path(args.out), args.with_cls_head, args.prefix))
 
 
-def convert(checkpoint, out, with_score=False, prefix=None):
+def convert(checkpoint, out, with_cls_head=False, prefix=None):
     """Writes the FishNet of a checkpoint to a file of its own and returns the file.
 
     Raises:
@@ -55,14 +55,14 @@ def convert(checkpoint, out, with_score=False, prefix=None):
         raise FishNetError(f'{out} must end with {" or ".join(SUFFIXES)}: that says in which format to write')
     source = local_file(checkpoint)
     found = recognise(weights_in(read_checkpoint(source), source), source, prefix)
-    if with_score and not found.score:
-        raise FishNetError(f'{source} holds {found.description}: there is no score to keep')
+    if with_cls_head and not found.cls_head:
+        raise FishNetError(f'{source} holds {found.description}: there is no classification head to keep')
     check_whole(found, source)
     weights = found.backbone
-    if with_score:
+    if with_cls_head:
         weights = {
             **{f'backbone.{name}': tensor for name, tensor in found.backbone.items()},
-            **{f'score.{name}': tensor for name, tensor in found.score.items()},
+            **{f'cls_head.{name}': tensor for name, tensor in found.cls_head.items()},
         }
     check_finite(weights, source)
     meta = dict(arch=found.architecture.name, source=source.name)

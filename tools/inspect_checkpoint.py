@@ -48,7 +48,7 @@ def report(checkpoint, prefix=None):
     yield f'holds         {found.description}'
     yield f'architecture  {network.name}'
     yield f'training      {", ".join(training(content)) or "nothing recorded"}'
-    for part in ('backbone', 'score', 'other'):
+    for part in ('backbone', 'cls_head', 'other'):
         yield f'{part:14}{summary(getattr(found, part))}'
     yield f'in a config   {loader}'
     yield ''

@@ -86,12 +86,12 @@ def _fishes(family: str, variants: dict) -> Dict[str, Network]:
     rows = {}
     for depth, fish in variants.items():
         backbone = dict(type=family, depth=depth, out_indices=tuple(range(fish.num_stages + 1)))
-        rows[f'{family.lower()}{depth}'] = Network(name_of(fish), family, backbone, dict(type='Score'))
+        rows[f'{family.lower()}{depth}'] = Network(name_of(fish), family, backbone, dict(type='ClassificationHead'))
     return rows
 
 
 def _resnet(title: str, family: str, **backbone) -> Network:
-    return Network(title, family, dict(type=family, **backbone), dict(type='LinearScore'))
+    return Network(title, family, dict(type=family, **backbone), dict(type='LinearHead'))
 
 
 def _branches(block: str, modules: int, *channels: int) -> dict:
@@ -190,9 +190,9 @@ def measure(name: str, size: Sequence[int] = (SIDE, SIDE), batch: int = 1) -> di
         counts = dict(parameters=count_parameters(detection), multiply_adds=operations // batch)
         with_score = dict.fromkeys(counts)
         if network.score:
-            score = MODELS.build(dict(network.score, in_channels=features[-1].shape[1], num_classes=CLASSES))
-            with_score['parameters'] = counts['parameters'] + count_parameters(score)
-            with_score['multiply_adds'] = (operations + count_multiply_adds(score, features[-1])[0]) // batch
+            cls_head = MODELS.build(dict(network.cls_head, in_channels=features[-1].shape[1], num_classes=CLASSES))
+            with_score['parameters'] = counts['parameters'] + count_parameters(cls_head)
+            with_score['multiply_adds'] = (operations + count_multiply_adds(cls_head, features[-1])[0]) // batch
     return dict(
         network=name,
         title=network.title,

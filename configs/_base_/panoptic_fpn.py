@@ -13,7 +13,7 @@ model = get_config('mmdet::panoptic_fpn/panoptic-fpn_r50_fpn_1x_coco.py').model
 
 train_pipeline = [
     dict(type='LoadImageFromFile'),
-    dict(type='LoadPanopticSegments'),
+    dict(type='fishnet_mmdet.LoadPanopticSegments'),
     dict(type='Resize', scale=(1333, 800), keep_ratio=True),
     dict(type='RandomFlip', prob=0.5),
     dict(type='PackDetInputs'),
@@ -21,7 +21,7 @@ train_pipeline = [
 test_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='Resize', scale=(1333, 800), keep_ratio=True),
-    dict(type='LoadPanopticSegments'),
+    dict(type='fishnet_mmdet.LoadPanopticSegments'),
     dict(
         type='PackDetInputs',
         # The last two are what PanopticQuality reads the truth from.
@@ -31,5 +31,5 @@ test_pipeline = [
 train_dataloader = dict(batch_size=_base_.batch_size_per_gpu, dataset=dict(pipeline=train_pipeline))
 val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 test_dataloader = val_dataloader
-val_evaluator = dict(_delete_=True, type='PanopticQuality')
+val_evaluator = dict(_delete_=True, type='fishnet_mmdet.PanopticQuality')
 test_evaluator = val_evaluator

@@ -1,3 +1,3 @@
 _base_ = ['./_base_/mobilenet.py', './_base_/cifar100.py', './_base_/small_images.py']
 
-model = dict(score=dict(num_classes=100))
+model = dict(cls_head=dict(num_classes=100))

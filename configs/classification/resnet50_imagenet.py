@@ -10,5 +10,5 @@ model = dict(
         frozen_stages=-1,
         norm_eval=False,
     ),
-    score=dict(_delete_=True, type='LinearScore', in_channels=2048, num_classes=1000),
+    cls_head=dict(_delete_=True, type='LinearHead', in_channels=2048, num_classes=1000),
 )

@@ -9,10 +9,10 @@ from mmengine.model import is_model_wrapper
 from torch import Tensor, nn
 
 from ..errors import FishNetError
+from ..models import as_classifier_weights
 from .fetching import local_file
 from .reading import read_checkpoint, some, weights_in
 from .recognise import describe
-from .released import as_classifier_weights
 
 COUNT = 'num_batches_tracked'
 

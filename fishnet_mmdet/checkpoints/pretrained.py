@@ -8,17 +8,11 @@ from mmengine.registry import WEIGHT_INITIALIZERS
 from torch import nn
 
 from ..errors import FishNetError
+from ..models import FROM_SCRATCH
 from .fetching import is_remote, local_file
 from .fitting import COUNT, check_finite, differences
 from .reading import read_checkpoint, some, weights_in
 from .recognise import architecture, recognise
-
-#: How a detector is trained when there are no pretrained weights: fixed BN diverges on random ones.
-FROM_SCRATCH = (
-    "to train without any, do as configs/mask_rcnn_fishnet150_fpn_scratch.py: norm_cfg=dict(type='BN'), "
-    "norm_eval=False, frozen_stages=-1 and init_cfg=None in the backbone, norm_cfg=dict(type='GN', num_groups=32) "
-    'in the neck and the mask head'
-)
 
 
 def check_pretrained(checkpoint: str) -> None:
@@ -94,7 +88,7 @@ class FishNetPretrained:
             )
         print_log(
             f'FishNet: loaded {len(wanted) - len(left)} of {len(wanted)} tensors from {file}, {found.description}; '
-            f"{len(weights) - len(fitting)} others in it (the score's, say) are not used",
+            f"{len(weights) - len(fitting)} others in it (a classification head's, say) are not used",
             logger='current',
         )
 

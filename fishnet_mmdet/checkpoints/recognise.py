@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from ..errors import FishNetError
+from ..models.fish import EXPANSION, FISHES, FISHNEXTS
+from ..models.released import PARTS, is_released, rename_released
 from .reading import some
-from .released import PARTS, is_released, rename_released
 
 KINDS = dict(
     released='a released classifier, {}',
@@ -38,8 +39,8 @@ class FishWeights(NamedTuple):
     architecture: Architecture
     backbone: Dict[str, Tensor]
     """Under a FishNet's own names."""
-    score: Dict[str, Tensor]
-    """Of a classifier, under the score's own names."""
+    cls_head: Dict[str, Tensor]
+    """Of a classifier, under the classification head's own names."""
     other: Dict[str, Tensor]
     """The rest, under the names that it has in the file."""
 
@@ -88,11 +89,13 @@ def recognise(weights: Mapping[str, Tensor], file: str, prefix: Optional[str] = 
             f'or --prefix {found[0]} in the commands'
         )
     root = re.sub(r'backbone\.$', '', found[0])
-    score = {name[len(root + 'score.') :]: tensor for name, tensor in weights.items() if name.startswith(root + 'score.')}
-    own = (root + 'score.', *(found[0] + part for part in PARTS))
+    cls_head = {
+        name[len(root + 'cls_head.') :]: tensor for name, tensor in weights.items() if name.startswith(root + 'cls_head.')
+    }
+    own = (root + 'cls_head.', *(found[0] + part for part in PARTS))
     other = {name: tensor for name, tensor in weights.items() if not name.startswith(own)}
-    kind = 'released' if released else 'detector' if other else 'classifier' if score else 'backbone'
-    return FishWeights(kind, architecture(first), first, score, other)
+    kind = 'released' if released else 'detector' if other else 'classifier' if cls_head else 'backbone'
+    return FishWeights(kind, architecture(first), first, cls_head, other)
 
 
 def describe(weights: Mapping[str, Tensor]) -> str:
@@ -116,8 +119,6 @@ def architecture(backbone: Mapping[str, Tensor]) -> Architecture:
     Args:
         backbone (Mapping[str, Tensor]): Its tensors, or some of them, under its own names.
     """
-    from ..models.fish import FISHES, FISHNEXTS  # the network itself imports this package
-
     rows = _rows_of_weights(backbone)
     similar = []
     for network, fishes in (('FishNet', FISHES), ('FishNeXt', FISHNEXTS)):
@@ -170,8 +171,6 @@ def _rows_of_weights(backbone: Mapping[str, Tensor]) -> Dict[str, Row]:
 
 
 def _rows_of_fish(fish) -> Dict[str, Row]:
-    from ..models.fish import EXPANSION
-
     def row(units, channels, group_width):
         return Row(units, channels, group_width or channels // EXPANSION)
 

@@ -1,18 +1,21 @@
-"""Data sets, and transforms for classification."""
+"""Data sets and transforms for classification, panoptic maps, and generated data. Nothing here depends on a model."""
 
+from .classification import ClassificationDataset, SampleTable
 from .image_folder import ImageFolder
 from .object_crops import ObjectCrops
 from .panoptic import LoadPanopticSegments
 from .small_images import SmallImages
-from .transforms import PackImage, PCALighting, RandomPadCrop, RandomResizedCrop
+from .transforms import PackInputs, PCALighting, RandomPadCrop, RandomResizedCrop
 
 __all__ = [
+    'ClassificationDataset',
     'ImageFolder',
     'LoadPanopticSegments',
     'ObjectCrops',
     'PCALighting',
-    'PackImage',
+    'PackInputs',
     'RandomPadCrop',
     'RandomResizedCrop',
+    'SampleTable',
     'SmallImages',
 ]

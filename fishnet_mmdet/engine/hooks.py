@@ -5,9 +5,8 @@ from mmengine.model import is_model_wrapper
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
-from ..checkpoints import FROM_SCRATCH
 from ..errors import FishNetError
-from ..models import FishNet
+from ..models import FROM_SCRATCH, FishNet
 
 
 @HOOKS.register_module()

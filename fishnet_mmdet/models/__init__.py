@@ -1,24 +1,25 @@
-"""The networks."""
+"""The networks: what FishNet computes, its variants, and the names that other releases gave its weights."""
 
-from .baselines import CNN, MLP, LinearScore, MobileNet
-from .classifier import Classifier
+from .classification import CNN, MLP, ClassificationHead, Classifier, LinearHead, MobileNet
 from .fish import FISHES, FISHNEXTS, Fish
-from .fishnet import Features, FishNet, FishNeXt
+from .fishnet import FROM_SCRATCH, Features, FishNet, FishNeXt
 from .init import ZeroInitResidual
-from .score import Score
+from .released import as_classifier_weights
 
 __all__ = [
     'CNN',
     'FISHES',
     'FISHNEXTS',
+    'FROM_SCRATCH',
     'MLP',
+    'ClassificationHead',
     'Classifier',
     'Features',
     'Fish',
     'FishNeXt',
     'FishNet',
-    'LinearScore',
+    'LinearHead',
     'MobileNet',
-    'Score',
     'ZeroInitResidual',
+    'as_classifier_weights',
 ]

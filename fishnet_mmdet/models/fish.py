@@ -119,7 +119,7 @@ class Fish:
 
     @property
     def depth(self) -> int:
-        """int: Layers as the released models are named for: 3 for each unit, 12 (7x7 stem: 10) for stem, bridge and score."""
+        """int: Layers, as in the released models' names: 3 a unit, and 12 (7x7 stem: 10) for stem, bridge and classifier."""
         units = (
             self.tail_units,
             (self.bridge_units,),

@@ -13,13 +13,18 @@ from mmengine.model import BaseModule
 from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from ..checkpoints import FROM_SCRATCH
 from ..errors import FishNetError
 from .fish import FISHES, FISHNEXTS, SQUEEZE, Fish, Stage, get_fish
 from .layout import to_contiguous
 from .pre_activation import norm_relu, norm_relu_conv
 from .units import Norm, ResidualUnit, build_norm, refine_and_down, refine_units, transfer_units
 
+#: How a detector is trained when there are no pretrained weights: frozen BN diverges on random ones.
+FROM_SCRATCH = (
+    "to train without any, do as configs/mask_rcnn_fishnet150_fpn_scratch.py: norm_cfg=dict(type='BN'), "
+    "norm_eval=False, frozen_stages=-1 and init_cfg=None in the backbone, norm_cfg=dict(type='GN', num_groups=32) "
+    'in the neck and the mask head'
+)
 HEAD_OUTPUTS = ('refined', 'concat')
 
 

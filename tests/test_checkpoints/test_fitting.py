@@ -7,19 +7,19 @@ from released import ReleasedFishNet, released_weights, save_released
 from safetensors.torch import save_file
 
 from fishnet_mmdet import FishNet
-from fishnet_mmdet.checkpoints import as_classifier_weights, check_fits
+from fishnet_mmdet.checkpoints import check_fits
 from fishnet_mmdet.checkpoints.fitting import check_finite
 from fishnet_mmdet.errors import FishNetError
-from fishnet_mmdet.models import Score
+from fishnet_mmdet.models import ClassificationHead, as_classifier_weights
 
 
 class Whole(BaseModule):
-    """A backbone and a score, as the classifier has them."""
+    """A backbone and a cls_head, as the classifier has them."""
 
-    def __init__(self, backbone, **score):
+    def __init__(self, backbone, **cls_head):
         super().__init__()
         self.backbone = backbone
-        self.score = Score(backbone.out_channels[-1], **score)
+        self.cls_head = ClassificationHead(backbone.out_channels[-1], **cls_head)
 
 
 @pytest.fixture
@@ -70,18 +70,18 @@ def test_a_released_file_fits_the_classifier(tmp_path):
     for word in ('a released classifier, FishNet-99', 'FishNet-150', 'are missing', 'backbone.tail.stage2.2.norm1.weight'):
         assert word in message
     message = message_of_refusal(other_classes, tmp_path / 'x.tar')
-    assert 'score.conv2.weight is (1000, 1056, 1, 1) and should be (10, 1056, 1, 1)' in message
+    assert 'cls_head.conv2.weight is (1000, 1056, 1, 1) and should be (10, 1056, 1, 1)' in message
 
 
 def test_every_difference_is_named(model, tmp_path):
     weights, file = model.state_dict(), tmp_path / 'x.pth'
-    missing = weights.pop('score.norm1.weight')
+    missing = weights.pop('cls_head.norm1.weight')
     weights['neck.conv.weight'] = missing
     weights['backbone.stem.norm1.bias'] = weights['backbone.stem.norm1.bias'][:-1]
     torch.save(weights, file)
     message = message_of_refusal(model, file)
     for word in (
-        '1 tensors are missing in the file: score.norm1.weight',
+        '1 tensors are missing in the file: cls_head.norm1.weight',
         '1 tensors of the file are not in the network: neck.conv.weight',
         '1 tensors have another shape: backbone.stem.norm1.bias is (7,) and should be (8,)',
         'a detector with a fish of its own',

@@ -12,9 +12,9 @@ from safetensors.torch import save_file
 
 from fishnet_mmdet import FishNet
 from fishnet_mmdet.checkpoints import FishNetPretrained, check_pretrained
-from fishnet_mmdet.checkpoints.released import rename_released
 from fishnet_mmdet.errors import FishNetError
 from fishnet_mmdet.models import FishNeXt
+from fishnet_mmdet.models.released import rename_released
 
 
 @pytest.fixture(scope='module')

@@ -10,7 +10,7 @@ from released import ReleasedFishNet
 from fishnet_mmdet import FishNet
 from fishnet_mmdet.checkpoints.recognise import architecture, describe, recognise
 from fishnet_mmdet.errors import FishNetError
-from fishnet_mmdet.models import FISHES, FISHNEXTS, FishNeXt, Score
+from fishnet_mmdet.models import FISHES, FISHNEXTS, ClassificationHead, FishNeXt
 
 
 def on_meta(make):
@@ -28,8 +28,8 @@ def backbone(small_net):
 
 
 @pytest.fixture
-def score():
-    return Score(144, num_classes=10).state_dict()
+def cls_head():
+    return ClassificationHead(144, num_classes=10).state_dict()
 
 
 @pytest.mark.parametrize('prefix', ['', 'module.'])
@@ -42,7 +42,7 @@ def test_the_released_models(depth, prefix):
     assert found.description == describe(under(prefix, released)) == f'a released classifier, FishNet-{depth}'
     ours = on_meta(lambda: FishNet(depth))
     assert {name: tensor.shape for name, tensor in found.backbone.items()} == {n: t.shape for n, t in ours.items()}
-    assert len(found.score) == len(released) - len(ours) and not found.other
+    assert len(found.cls_head) == len(released) - len(ours) and not found.other
 
 
 @pytest.mark.parametrize('network, depth', [*((FishNet, d) for d in FISHES), *((FishNeXt, d) for d in FISHNEXTS)])
@@ -94,10 +94,10 @@ def test_weights_of_strange_shapes_are_described(backbone):
 
 
 @pytest.mark.parametrize('prefix', ['', 'module.', 'detector.', 'module.student.'])
-def test_where_the_backbone_stands(prefix, backbone, score):
+def test_where_the_backbone_stands(prefix, backbone, cls_head):
     neck = {f'{prefix}neck.conv.weight': torch.ones(2)}
     for kind, given in {
-        'classifier': {**under(f'{prefix}backbone.', backbone), **under(f'{prefix}score.', score)},
+        'classifier': {**under(f'{prefix}backbone.', backbone), **under(f'{prefix}cls_head.', cls_head)},
         'backbone': under(f'{prefix}backbone.', backbone),
         'detector': {**neck, **under(f'{prefix}backbone.', backbone)},
     }.items():
@@ -106,13 +106,13 @@ def test_where_the_backbone_stands(prefix, backbone, score):
         assert kind == 'backbone' or f'a {kind} with' in describe(given)
         assert found.backbone.keys() == backbone.keys()
         assert all(found.backbone[name] is tensor for name, tensor in backbone.items())
-        assert found.score.keys() == (score.keys() if kind == 'classifier' else set())
+        assert found.cls_head.keys() == (cls_head.keys() if kind == 'classifier' else set())
         assert found.other == (neck if kind == 'detector' else {})
 
 
 def test_a_plain_state_dict(backbone):
     found = recognise(backbone, 'x.pth')
-    assert found.kind == 'backbone' and found.backbone == backbone and not found.score and not found.other
+    assert found.kind == 'backbone' and found.backbone == backbone and not found.cls_head and not found.other
 
 
 def test_teacher_and_student_that_differ_have_to_be_named(backbone):

@@ -4,16 +4,16 @@ import numpy as np
 import pytest
 import torch
 from conftest import REPO
-from mmdet.registry import TRANSFORMS
 from mmengine.config import Config
 from mmengine.dataset import Compose, default_collate
 from PIL import Image
 from scipy.stats import chisquare, kstest
 
-from fishnet_mmdet.datasets.transforms import PackImage, PCALighting, RandomPadCrop, RandomResizedCrop
+from fishnet_mmdet.datasets.transforms import PackInputs, PCALighting, RandomPadCrop, RandomResizedCrop
 from fishnet_mmdet.errors import FishNetError
+from fishnet_mmdet.registry import TRANSFORMS
 
-SMALL = [dict(type='RandomFlip', prob=0.5), dict(type='RandomPadCrop', padding=4), dict(type='PackImage')]
+SMALL = [dict(type='RandomFlip', prob=0.5), dict(type='RandomPadCrop', padding=4), dict(type='PackInputs')]
 
 
 def pipeline(configs):
@@ -50,7 +50,7 @@ def test_names_are_free():
     import mmcv.transforms
     import mmdet.datasets.transforms
 
-    for transform in (PackImage, PCALighting, RandomPadCrop, RandomResizedCrop):
+    for transform in (PackInputs, PCALighting, RandomPadCrop, RandomResizedCrop):
         assert TRANSFORMS.get(transform.__name__) is transform
         assert not hasattr(mmcv.transforms, transform.__name__)
         assert not hasattr(mmdet.datasets.transforms, transform.__name__)
@@ -163,7 +163,7 @@ def test_lighting_adds_one_colour_and_does_not_clip():
 @pytest.mark.parametrize('dtype', [np.uint8, np.float32])
 def test_pack(dtype):
     image = random_image(5, 7).astype(dtype)
-    results = [PackImage()(dict(img=one, gt_label=np.int64(3), img_path='x')) for one in (image, image[:, ::-1])]
+    results = [PackInputs()(dict(img=one, gt_label=np.int64(3), img_path='x')) for one in (image, image[:, ::-1])]
     for packed, expected in zip(results, (image, image[:, ::-1])):
         assert set(packed) == {'inputs', 'data_samples'}
         assert packed['inputs'].is_contiguous()

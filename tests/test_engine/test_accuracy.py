@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 import torch
-from mmdet.registry import METRICS
 
-from fishnet_mmdet import TopAccuracy
+from fishnet_mmdet import Accuracy
+from fishnet_mmdet.errors import FishNetError
+from fishnet_mmdet.registry import METRICS
 
 
 def evaluate(scores, labels, topk=(1, 5), batch=7):
-    metric = METRICS.build(dict(type='TopAccuracy', topk=topk))
+    metric = METRICS.build(dict(type='Accuracy', topk=topk))
     samples = [dict(label=int(label), scores=torch.from_numpy(row)) for label, row in zip(labels, scores)]
     for start in range(0, len(samples), batch):
         metric.process({}, samples[start : start + batch])
@@ -48,5 +49,15 @@ def test_with_no_more_classes_than_k_all_are_right(classes):
     assert 0 < found['accuracy/top1'] < 100
 
 
+def test_one_k():
+    assert evaluate(np.eye(4), [0, 1, 2, 0], topk=1) == {'accuracy/top1': 75}
+
+
+@pytest.mark.parametrize('topk', [(), 0, (1, -5), (1.5,)])
+def test_wrong_k(topk):
+    with pytest.raises(FishNetError, match='topk of Accuracy must be'):
+        Accuracy(topk)
+
+
 def test_is_registered():
-    assert type(METRICS.build(dict(type='TopAccuracy'))) is TopAccuracy
+    assert type(METRICS.build(dict(type='Accuracy'))) is Accuracy

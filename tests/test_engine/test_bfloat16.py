@@ -3,10 +3,9 @@
 import pytest
 import torch
 from conftest import TINY_FISH
-from mmdet.registry import MODELS
-from mmengine.registry import OPTIM_WRAPPERS
 
 from fishnet_mmdet.engine import BFloat16OptimWrapper
+from fishnet_mmdet.registry import MODELS, OPTIM_WRAPPERS
 
 
 @pytest.fixture
@@ -14,7 +13,11 @@ def model():
     torch.manual_seed(0)
     backbone = dict(type='FishNet', depth=TINY_FISH, out_indices=(3,), norm_cfg=dict(type='BN'), norm_eval=False)
     model = MODELS.build(
-        dict(type='Classifier', backbone=dict(backbone, frozen_stages=-1), score=dict(type='Score', num_classes=5))
+        dict(
+            type='Classifier',
+            backbone=dict(backbone, frozen_stages=-1),
+            cls_head=dict(type='ClassificationHead', num_classes=5),
+        )
     )
     model.init_weights()
     return model
@@ -26,7 +29,7 @@ def batch():
     return torch.rand(8, 3, 64, 64, generator=generator), torch.arange(8) % 5
 
 
-def wrapper(model, type_='BFloat16OptimWrapper'):
+def wrapper(model, type_='fishnet_mmdet.BFloat16OptimWrapper'):
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     return OPTIM_WRAPPERS.build(dict(type=type_, optimizer=optimizer))
 
@@ -68,12 +71,12 @@ def test_the_context_ends(model, batch):
 
 def test_gradients_are_those_of_float32_roughly(model, batch):
     gradients = []
-    for type_ in ('BFloat16OptimWrapper', 'OptimWrapper'):
+    for type_ in ('fishnet_mmdet.BFloat16OptimWrapper', 'OptimWrapper'):
         model.zero_grad()
         with wrapper(model, type_).optim_context(model):
             loss = model(*batch, mode='loss')['loss']
         loss.backward()
-        gradients.append(torch.cat([parameter.grad.flatten() for parameter in model.score.parameters()]))
+        gradients.append(torch.cat([parameter.grad.flatten() for parameter in model.cls_head.parameters()]))
     bfloat16, float32 = gradients
     assert not torch.equal(bfloat16, float32)
     assert torch.cosine_similarity(bfloat16, float32, dim=0) > 0.95

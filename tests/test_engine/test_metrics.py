@@ -24,7 +24,7 @@ def test_every_coco_evaluator_is_set_and_others_are_left():
     assert cfg.test_evaluator == [dict(type='CocoMetric', metric=['bbox', 'segm']), dict(type='CocoPanopticMetric')]
 
 
-@pytest.mark.parametrize('evaluator', ['PanopticQuality', 'CocoPanopticMetric'])
+@pytest.mark.parametrize('evaluator', ['fishnet_mmdet.PanopticQuality', 'CocoPanopticMetric'])
 def test_panoptic_quality_is_its_evaluators_only_metric(evaluator):
     cfg = config(MASKS, dict(type=evaluator))
     choose_metrics(cfg, ['PQ'])
@@ -40,12 +40,12 @@ def test_augmentation_keeps_the_metrics_of_boxes():
 @pytest.mark.parametrize(
     'cfg, metrics, tta, words',
     [
-        (config(MASKS), ['bbox', 'top1'], False, 'does not know top1: choose from bbox, segm'),
-        (config(BOXES), ['segm'], False, 'FasterRCNN does not predict: choose --eval bbox'),
-        (config(MASKS), ['segm'], True, 'does not go with --tta'),
+        (config(MASKS), ['bbox', 'top1'], False, 'does not know top1: use one or more of bbox, segm'),
+        (config(BOXES), ['segm'], False, 'FasterRCNN does not predict them: use --eval bbox'),
+        (config(MASKS), ['segm'], True, 'does not work with --tta'),
         (config(MASKS, dict(type='VOCMetric')), ['bbox'], False, 'CocoMetric'),
-        (config(MASKS), ['PQ'], False, 'does not know PQ: choose from bbox, segm'),
-        (config(MASKS, dict(type='PanopticQuality')), ['PQ', 'bbox'], False, 'CocoMetric'),
+        (config(MASKS), ['PQ'], False, 'does not know PQ: use one or more of bbox, segm'),
+        (config(MASKS, dict(type='fishnet_mmdet.PanopticQuality')), ['PQ', 'bbox'], False, 'CocoMetric'),
     ],
 )
 def test_what_cannot_be_had_is_refused(cfg, metrics, tta, words):

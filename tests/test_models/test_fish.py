@@ -7,7 +7,7 @@ from mmengine.config import ConfigDict
 
 from fishnet_mmdet import Fish, FishNet
 from fishnet_mmdet.errors import FishNetError
-from fishnet_mmdet.models import FISHES, FISHNEXTS, FishNeXt, Score
+from fishnet_mmdet.models import FISHES, FISHNEXTS, ClassificationHead, FishNeXt
 from fishnet_mmdet.models.fish import DOWNS, get_fish
 from fishnet_mmdet.models.max_pool import MaxPool2x2
 from fishnet_mmdet.models.units import POOLS, ResidualUnit
@@ -34,10 +34,10 @@ def num_parameters(module):
 def test_depths_have_the_published_numbers_of_parameters(depth, backbone, classifier):
     with torch.device('meta'):
         net = FishNet(depth)
-        score = Score(net.out_channels[-1])
+        cls_head = ClassificationHead(net.out_channels[-1])
     assert get_fish(depth).depth == depth
     assert num_parameters(net) == backbone
-    assert num_parameters(net) + num_parameters(score) == classifier
+    assert num_parameters(net) + num_parameters(cls_head) == classifier
 
 
 def test_no_other_depths():
@@ -125,9 +125,9 @@ def test_stride_of_the_stem(stride, sizes, small_fish):
 def test_fishnext_has_the_published_number_of_parameters():
     with torch.device('meta'):
         net = MODELS.build(dict(type='FishNeXt', depth=150))
-        score = Score(net.out_channels[-1])
+        cls_head = ClassificationHead(net.out_channels[-1])
     assert type(net) is FishNeXt
-    assert round((num_parameters(net) + num_parameters(score)) / 1e6, 2) == 25.74
+    assert round((num_parameters(net) + num_parameters(cls_head)) / 1e6, 2) == 25.74
 
 
 @pytest.mark.parametrize(

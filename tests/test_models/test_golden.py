@@ -9,8 +9,8 @@ import torch
 from released import ReleasedFishNet, fill_by_rule, released_weights, save_released
 
 from fishnet_mmdet import FishNet
-from fishnet_mmdet.checkpoints.released import rename_released
-from fishnet_mmdet.models import Score
+from fishnet_mmdet.models import ClassificationHead
+from fishnet_mmdet.models.released import rename_released
 
 DATA = Path(__file__).parents[1] / 'data'
 TOLERANCE = 1e-6
@@ -22,20 +22,22 @@ def assert_near(ours, theirs):
 
 
 def load(file, depth):
-    """A detector's backbone and the score, from a released file, in float64."""
+    """A detector's backbone and the cls_head, from a released file, in float64."""
     net = FishNet(depth=depth, init_cfg=dict(type='FishNetPretrained', checkpoint=str(file)))
     net.init_weights()
-    score = Score(net.out_channels[-1])
+    cls_head = ClassificationHead(net.out_channels[-1])
     weights = rename_released(torch.load(file, weights_only=True)['state_dict'])
-    score.load_state_dict({name[len('score.') :]: tensor for name, tensor in weights.items() if name.startswith('score.')})
-    return net.double().eval(), score.double().eval()
+    cls_head.load_state_dict(
+        {name[len('cls_head.') :]: tensor for name, tensor in weights.items() if name.startswith('cls_head.')}
+    )
+    return net.double().eval(), cls_head.double().eval()
 
 
 @torch.no_grad()
 def test_golden_outputs_of_the_released_99(tmp_path):
     golden = np.load(DATA / 'fishnet99_golden.npz')
     save_released(fill_by_rule(json.loads((DATA / 'fishnet99_released_keys.json').read_text())), tmp_path / 'released.tar')
-    net, score = load(tmp_path / 'released.tar', 99)
+    net, cls_head = load(tmp_path / 'released.tar', 99)
 
     image = torch.from_numpy(np.random.RandomState(0).standard_normal((2, 3, 64, 96)))
     features = net.features(image)
@@ -45,7 +47,7 @@ def test_golden_outputs_of_the_released_99(tmp_path):
     for name, x in named.items():
         assert tuple(x.shape) == tuple(golden[f'{name}_shape']), name
         assert_near(x[:, :: max(1, x.shape[1] // 16)].numpy(), golden[name])
-    assert_near(score(features.head[-1]).numpy(), golden['logits'])
+    assert_near(cls_head(features.head[-1]).numpy(), golden['logits'])
 
 
 @pytest.mark.parametrize('depth', [99, 150, 201])
@@ -55,14 +57,14 @@ def test_equal_to_a_plain_implementation(depth, tmp_path):
     plain = ReleasedFishNet(depth)
     plain.load_state_dict(weights)
     save_released(weights, tmp_path / 'released.tar', legacy=False)
-    net, score = load(tmp_path / 'released.tar', depth)
+    net, cls_head = load(tmp_path / 'released.tar', depth)
 
     image = torch.from_numpy(np.random.RandomState(1).standard_normal((2, 3, 64, 32)))
     f, refined, logits = plain.double().eval()(image)
     features = net.features(image)
     for ours, theirs in zip(features.tail + features.body + features.head[1:], f.values(), strict=True):
         assert_near(ours.numpy(), theirs.numpy())
-    assert_near(score(features.head[-1]).numpy(), logits.numpy())
+    assert_near(cls_head(features.head[-1]).numpy(), logits.numpy())
     for ours, theirs in zip(net(image), [*refined.values(), f[10]], strict=True):
         assert_near(ours.numpy(), theirs.numpy())
     net.head_output = 'concat'

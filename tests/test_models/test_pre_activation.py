@@ -6,8 +6,8 @@ import torch.nn as nn
 from released import ReleasedFishNet, fill_by_rule, released_weights
 
 from fishnet_mmdet import FishNet
-from fishnet_mmdet.checkpoints.released import rename_released
 from fishnet_mmdet.models.pre_activation import norm_relu, norm_relu_conv
+from fishnet_mmdet.models.released import rename_released
 
 CHANNELS = (6, 4, 8, 6)
 

@@ -19,10 +19,10 @@ TOOL = REPO / 'tools/benchmark_input.py'
 CONFIG = """
 _base_ = {base!r}
 data_root = {root!r}
-model = dict(backbone=dict(depth=dict(_delete_=True, **{fish!r})), score=dict(num_classes=2))
+model = dict(backbone=dict(depth=dict(_delete_=True, **{fish!r})), cls_head=dict(num_classes=2))
 train_dataloader = dict(batch_size=4, dataset=dict(data_root=data_root, num_classes=2))
 train_dataloader['dataset']['pipeline'] = [
-    dict(type='LoadImageFromFile'), dict(type='RandomResizedCrop', size=32), dict(type='PackImage')]
+    dict(type='LoadImageFromFile'), dict(type='RandomResizedCrop', size=32), dict(type='PackInputs')]
 """
 
 
@@ -47,7 +47,7 @@ def test_prints_all_figures(command, config):
     out = command(TOOL, config, '--workers', '1', '--images', '24', '--with-training')
     assert '10 images, batches of 4' in out
     rows = re.findall(r'^    (?:\d  )?(\w[\w ]*?) +([\d.]+) ms +([\d.]+)%$', out, re.M)
-    assert [row[0] for row in rows] == ['LoadImageFromFile', 'RandomResizedCrop', 'PackImage', 'the rest']
+    assert [row[0] for row in rows] == ['LoadImageFromFile', 'RandomResizedCrop', 'PackInputs', 'the rest']
     total = float(re.search(r'([\d.]+) ms an image', out)[1])
     assert abs(sum(float(row[1]) for row in rows) - total) < 0.01
     assert abs(sum(float(row[2]) for row in rows) - 100) < 0.3

@@ -12,9 +12,9 @@ from released import ReleasedFishNet, released_weights, save_released
 from safetensors import safe_open
 
 from fishnet_mmdet import FishNet
-from fishnet_mmdet.checkpoints import FishNetPretrained, as_classifier_weights, check_fits
+from fishnet_mmdet.checkpoints import FishNetPretrained, check_fits
 from fishnet_mmdet.errors import FishNetError
-from fishnet_mmdet.models import Score
+from fishnet_mmdet.models import ClassificationHead, as_classifier_weights
 
 TOOL = REPO / 'tools/convert_checkpoint.py'
 
@@ -47,10 +47,10 @@ def read(file):
 
 
 @pytest.mark.parametrize('suffix', ['.pth', '.safetensors'])
-@pytest.mark.parametrize('with_score', [False, True])
-def test_a_released_file_there_and_back(with_score, suffix, convert, released, weights, tmp_path):
+@pytest.mark.parametrize('with_cls_head', [False, True])
+def test_a_released_file_there_and_back(with_cls_head, suffix, convert, released, weights, tmp_path):
     before = released.read_bytes()
-    file = convert(str(released), tmp_path / f'slim{suffix}', with_score)
+    file = convert(str(released), tmp_path / f'slim{suffix}', with_cls_head)
     assert [*tmp_path.iterdir()] == [file]
     assert file.name == f'slim-{hashlib.sha256(file.read_bytes()).hexdigest()[:8]}{suffix}'
     assert released.read_bytes() == before
@@ -58,7 +58,7 @@ def test_a_released_file_there_and_back(with_score, suffix, convert, released, w
     meta, slim = read(file)
     assert meta['arch'] == 'FishNet-99' and meta['source'] == 'fishnet99_ckpt.tar'
     wanted = as_classifier_weights(weights)
-    if not with_score:
+    if not with_cls_head:
         wanted = {name[len('backbone.') :]: tensor for name, tensor in wanted.items() if name.startswith('backbone.')}
     assert slim.keys() == wanted.keys()
     for name, tensor in slim.items():
@@ -70,14 +70,14 @@ def test_a_released_file_there_and_back(with_score, suffix, convert, released, w
     for (name, one), other in zip(nets[0].state_dict().items(), nets[1].state_dict().values()):
         assert torch.equal(one, other), name
     # The same again: content and name depend on nothing else.
-    assert convert(str(released), tmp_path / f'slim{suffix}', with_score) == file
+    assert convert(str(released), tmp_path / f'slim{suffix}', with_cls_head) == file
     assert [*tmp_path.iterdir()] == [file]
 
 
 def test_with_its_score_a_file_is_a_whole_classifier(convert, released, tmp_path):
-    file = convert(str(released), tmp_path / 'slim.pth', with_score=True)
+    file = convert(str(released), tmp_path / 'slim.pth', with_cls_head=True)
     model = BaseModule()
-    model.backbone, model.score = FishNet(99), Score(2112)
+    model.backbone, model.cls_head = FishNet(99), ClassificationHead(2112)
     check_fits(model, file)
     alone = convert(str(released), tmp_path / 'alone.pth')
     check_fits(model.backbone, alone)
@@ -142,7 +142,7 @@ def test_what_is_not_worth_keeping_is_refused(convert, released, small_net, tmp_
     torch.save(weights, source)
     assert 'bridge.conv1.weight' in refused(convert, out, str(source))
     torch.save(small_net().state_dict(), source)
-    assert 'no score' in refused(convert, out, str(source), with_score=True)
+    assert 'no classification head' in refused(convert, out, str(source), with_cls_head=True)
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ def test_the_command(command, tmp_path):
     with torch.device('meta'):
         shapes = {name: tensor.shape for name, tensor in ReleasedFishNet(150).state_dict().items()}
     save_released({name: torch.tensor(0.5).expand(shape) for name, shape in shapes.items()}, tmp_path / 'x.tar', legacy=False)
-    out = command(TOOL, 'x.tar', 'slim.safetensors', '--with-score')
+    out = command(TOOL, 'x.tar', 'slim.safetensors', '--with-cls-head')
     (file,) = tmp_path.glob('slim-*')
     assert Path(out.strip().splitlines()[-1]).name == file.name
     assert len(read(file)[1]) == len(shapes)

@@ -11,7 +11,7 @@ from released import released_weights, save_released
 from safetensors.torch import save_file
 
 from fishnet_mmdet.errors import FishNetError
-from fishnet_mmdet.models import Score
+from fishnet_mmdet.models import ClassificationHead
 
 TOOL = REPO / 'tools/inspect_checkpoint.py'
 
@@ -44,7 +44,7 @@ def test_a_released_file(report, released):
     assert lines['training'] == 'epoch 100, best_prec1 78'
     # Parameters without the score, and the score's, as the design document counts them.
     assert '13,335,296 parameters, float32, finite' in lines['backbone']
-    assert '3,293,608 parameters' in lines['score']
+    assert '3,293,608 parameters' in lines['cls_head']
     assert lines['other'] == 'none'
     config = eval(f'dict({lines["in a config"]})')
     assert config == dict(type='FishNet', depth=99, init_cfg=dict(type='FishNetPretrained', checkpoint=str(released)))
@@ -67,7 +67,7 @@ def test_a_classifier_of_ours(report, small_net, tmp_path):
         hub.update_scalar('val/accuracy/top1', np.float64(70 + epoch))
         hub.update_scalar('val/time', 0.5)
     weights = {f'backbone.{name}': tensor for name, tensor in small_net().state_dict().items()}
-    weights.update({f'score.{name}': tensor for name, tensor in Score(144, 10).state_dict().items()})
+    weights.update({f'cls_head.{name}': tensor for name, tensor in ClassificationHead(144, 10).state_dict().items()})
     content = dict(meta=dict(epoch=2, iter=20), message_hub=hub.state_dict(), optimizer={}, state_dict=weights)
     torch.save(content, tmp_path / 'epoch_2.pth')
     lines, _ = report(tmp_path / 'epoch_2.pth')

@@ -3,7 +3,7 @@ data_root = 'data/cifar100'
 train_pipeline = [
     dict(type='RandomFlip', prob=0.5),
     dict(type='RandomPadCrop', padding=4),
-    dict(type='PackImage'),
+    dict(type='PackInputs'),
 ]
 dataset = dict(type='SmallImages', data_root=data_root, num_classes=100)
 train_dataloader = dict(
@@ -22,8 +22,8 @@ val_dataloader = dict(
     persistent_workers=True,
     sampler=dict(type='DefaultSampler', shuffle=False),
     collate_fn=dict(type='default_collate'),
-    dataset=dict(split='test', pipeline=[dict(type='PackImage')], **dataset),
+    dataset=dict(split='test', pipeline=[dict(type='PackInputs')], **dataset),
 )
 test_dataloader = val_dataloader
-val_evaluator = dict(type='TopAccuracy')
+val_evaluator = dict(type='Accuracy')
 test_evaluator = val_evaluator

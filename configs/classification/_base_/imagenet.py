@@ -11,7 +11,7 @@ model = dict(
     ),
     # A depth with a number of stages other than 3 needs other out_indices: the last feature.
     backbone=dict(type='FishNet', depth=150, out_indices=(3,), frozen_stages=-1, norm_cfg=dict(type='BN'), norm_eval=False),
-    score=dict(type='Score', num_classes=1000),
+    cls_head=dict(type='ClassificationHead', num_classes=1000),
     label_smoothing=0.0,
 )
 
@@ -25,14 +25,14 @@ train_pipeline = [
     dict(type='RandomResizedCrop', size=224, area=(0.08, 1.0), aspect=(3 / 4, 4 / 3), backend='pillow'),
     dict(type='PCALighting', std=0.1),
     dict(type='RandomFlip', prob=0.5),
-    dict(type='PackImage'),
+    dict(type='PackInputs'),
 ]
 # "an image region of size 224x224 is cropped from the center of an input image with its shorter side being resized to 256"
 test_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='ResizeShortestEdge', scale=256, backend='pillow'),
     dict(type='CenterCrop', crop_size=224),
-    dict(type='PackImage'),
+    dict(type='PackInputs'),
 ]
 # "batch size 256": 8 GPUs with 32 images each
 train_dataloader = dict(
@@ -64,7 +64,7 @@ val_dataloader = dict(
     ),
 )
 test_dataloader = val_dataloader
-val_evaluator = dict(type='TopAccuracy', topk=(1, 5))
+val_evaluator = dict(type='Accuracy', topk=(1, 5))
 test_evaluator = val_evaluator
 
 # "stochastic gradient descent (SGD) as the training optimizer with the base learning rate set to 0.1. The weight decay and

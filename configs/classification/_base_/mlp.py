@@ -3,5 +3,5 @@ model = dict(
     type='Classifier',
     data_preprocessor=dict(type='ImgDataPreprocessor', mean=[128, 128, 128], std=[64, 64, 64], bgr_to_rgb=True),
     backbone=dict(type='MLP'),
-    score=dict(type='LinearScore', num_classes=10),
+    cls_head=dict(type='LinearHead', num_classes=10),
 )

@@ -1,5 +1,5 @@
 # mmdet's default runtime without what draws detections; the data's config says how often to log and what to keep.
-default_scope = 'mmdet'
+default_scope = 'fishnet_mmdet'
 custom_imports = dict(imports=['fishnet_mmdet'], allow_failed_imports=False)
 default_hooks = dict(
     timer=dict(type='IterTimerHook'),
