@@ -1,0 +1,1 @@
+"""One file a command: its arguments, its checks, and what it prints."""
