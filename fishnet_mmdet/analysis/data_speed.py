@@ -7,7 +7,6 @@ from typing import Dict, Tuple
 import torch
 from mmdet.registry import MODELS
 from mmengine.config import Config
-from mmengine.dataset import Compose
 from mmengine.optim import build_optim_wrapper
 from torch.utils.data import DataLoader, Dataset
 
@@ -28,20 +27,19 @@ def time_transforms(dataset: Dataset, count: int) -> Dict[str, float]:
     inner = dataset
     while hasattr(inner, 'dataset'):
         inner = inner.dataset
-    pipeline = inner.pipeline
+    transforms = inner.pipeline.transforms
     dataset[0]  # The first call imports and fills caches.
     seconds = {}
-    inner.pipeline = Compose([])
     inner.pipeline.transforms = [
         _timed(f'{number}  {type(transform).__name__}', transform, seconds)
-        for number, transform in enumerate(pipeline.transforms, 1)
+        for number, transform in enumerate(transforms, 1)
     ]
     indices = torch.randperm(len(dataset))[:count].tolist()
     begin = time.perf_counter()
     for index in indices:
         dataset[index]
     total = time.perf_counter() - begin
-    inner.pipeline = pipeline
+    inner.pipeline.transforms = transforms
     seconds['other'] = total - sum(seconds.values())
     return {name: spent / len(indices) for name, spent in seconds.items()}
 
