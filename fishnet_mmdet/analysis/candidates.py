@@ -167,7 +167,9 @@ def find_entry(name: str) -> Tuple[Entry, torch.memory_format]:
         found = find_network(network)
         entry = Entry(found.title, found.backbone['type'], partial(build, found))
     else:
-        raise FishNetError(f'unknown network {network!r}: choose from {", ".join(ENTRIES)}, or give the path of a config (.py)')
+        raise FishNetError(
+            f'unknown network {network!r}: choose from {", ".join(ENTRIES)}, or give the path of a config (.py)'
+        )
     memory_format, suffix = LAYOUTS[layout]
     return entry._replace(title=entry.title + suffix), memory_format
 

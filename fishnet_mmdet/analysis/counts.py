@@ -11,7 +11,6 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.flop_counter import FlopCounterMode
 
 from ..errors import FishNetError
-
 from .networks import SETTINGS, build, find_network
 
 #: Classes of ImageNet-1k, and the side of the images that its published errors are for.

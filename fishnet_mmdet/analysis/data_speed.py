@@ -31,8 +31,7 @@ def time_transforms(dataset: Dataset, count: int) -> Dict[str, float]:
     dataset[0]  # The first call imports and fills caches.
     seconds = {}
     inner.pipeline.transforms = [
-        _timed(f'{number}  {type(transform).__name__}', transform, seconds)
-        for number, transform in enumerate(transforms, 1)
+        _timed(f'{number}  {type(transform).__name__}', transform, seconds) for number, transform in enumerate(transforms, 1)
     ]
     indices = torch.randperm(len(dataset))[:count].tolist()
     begin = time.perf_counter()

@@ -10,7 +10,6 @@ from ..engine.launch import read_config
 from ..errors import FishNetError
 from ..models.fish import FISHES, FISHNEXTS, Fish, name_of
 
-
 #: Arguments of a backbone as a detector trains it, and as ImageNet pretraining does.
 SETTINGS = dict(
     detection=dict(norm_cfg=dict(type='BN', requires_grad=False), norm_eval=True, frozen_stages=0),

@@ -39,7 +39,9 @@ def draw_timing(results: List[dict], about: dict) -> Figure:
     panels = figure.subplots(len(steps), len(columns), squeeze=False, sharey=not several)
     label, x_of = choose_axis(results)
     for (i, step), (j, (key, name, divisor, unit)) in product(enumerate(steps), enumerate(columns)):
-        rows = [dict(row, x=x_of(row), y=row[key] / divisor) for row in results if row['step'] == step and row[key] is not None]
+        rows = [
+            dict(row, x=x_of(row), y=row[key] / divisor) for row in results if row['step'] == step and row[key] is not None
+        ]
         if not rows:
             panels[i, j].remove()
             continue

@@ -23,8 +23,8 @@ STEPS = dict(forward=('forward',), train=('train',), both=('forward', 'train'))
 NAMES = (
     f'Networks: {", ".join(NETWORKS)}; the backbone of a config file (.py); reference_fishnet99, 150 and 201: the '
     "authors' definition in plain PyTorch modules; pytorchcv_fishnet99 and 150: the implementation of the package pytorchcv; "
-    'convolutions_NETWORK: only the convolutions of NETWORK, as a lower bound for its time. NETWORK@channels_last: weights and '
-    'images in channels-last layout.'
+    'convolutions_NETWORK: only the convolutions of NETWORK, as a lower bound for its time. NETWORK@channels_last: weights '
+    'and images in channels-last layout.'
 )
 NOTES = """
 time: median of {rounds} rounds; in each round every network is measured once. ratio: median of the ratios in each round.
@@ -46,7 +46,9 @@ def make_parser() -> ArgumentParser:
         metavar='NETWORK',
         help=f'see below; ratios are to the first (default: {" ".join(DEFAULT)})',
     )
-    add('--step', choices=STEPS, default='both', help='forward pass, forward and backward pass, or both (default: %(default)s)')
+    add(
+        '--step', choices=STEPS, default='both', help='forward pass, forward and backward pass, or both (default: %(default)s)'
+    )
     add(
         '--setting',
         choices=SETTINGS,

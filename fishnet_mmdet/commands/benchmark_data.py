@@ -25,7 +25,9 @@ def make_parser() -> ArgumentParser:
     )
     parser.add_argument('config', help='config file')
     parser.add_argument('--workers', type=int, metavar='N', help='number of worker processes (default: as in the config)')
-    parser.add_argument('--images', type=int, default=2000, metavar='N', help='number of images to read (default: %(default)s)')
+    parser.add_argument(
+        '--images', type=int, default=2000, metavar='N', help='number of images to read (default: %(default)s)'
+    )
     parser.add_argument(
         '--with-training', action='store_true', help='also measure training steps, all on one batch, and compare the speeds'
     )

@@ -27,7 +27,10 @@ def make_parser() -> ArgumentParser:
     parser.add_argument('--epochs', type=int, metavar='N', help='number of training epochs (default: as in the configs)')
     parser.add_argument('--amp', action='store_true', help='automatic mixed precision')
     parser.add_argument(
-        '--work-dir', type=Path, default=Path('work_dirs/compare_small_images'), help='parent of the work dirs; default: %(default)s'
+        '--work-dir',
+        type=Path,
+        default=Path('work_dirs/compare_small_images'),
+        help='parent of the work dirs; default: %(default)s',
     )
     launch.add_config_options(parser)
     return parser

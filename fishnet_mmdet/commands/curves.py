@@ -17,7 +17,9 @@ def make_parser() -> ArgumentParser:
         description='Draw losses, learning rate and scores of a training run, or compare several runs.',
     )
     parser.add_argument('work_dirs', type=Path, nargs='+', metavar='WORK_DIR', help='work dir of a training run')
-    parser.add_argument('--out', type=Path, metavar='FILE', help='picture to write (default: curves.png in the first work dir)')
+    parser.add_argument(
+        '--out', type=Path, metavar='FILE', help='picture to write (default: curves.png in the first work dir)'
+    )
     return parser
 
 

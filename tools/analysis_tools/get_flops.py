@@ -1,4 +1,4 @@
-"""Counts parameters, multiply-adds and memory of backbones: python tools/analysis_tools/get_flops.py [NETWORK or CONFIG ...]"""
+"""Counts what backbones cost: python tools/analysis_tools/get_flops.py [NETWORK or CONFIG ...]"""
 
 import sys
 
