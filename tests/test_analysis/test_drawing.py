@@ -1,28 +1,18 @@
-import runpy
+"""The drawing of a fish: its numbers, and that no text covers another."""
 
-import numpy as np
 import pytest
-from conftest import REPO
-from matplotlib.image import imread
 from matplotlib.patches import Rectangle
 
-from fishnet_mmdet.errors import FishNetError
+from fishnet_mmdet.analysis.drawing import draw_fish, lay_out
 from fishnet_mmdet.models.fish import get_fish
-
-TOOL = REPO / 'tools/draw_fish.py'
-
-
-@pytest.fixture(scope='module')
-def tool():
-    return runpy.run_path(str(TOOL))
 
 
 @pytest.fixture
-def drawn(tool):
+def drawn():
     """Draws a fish, looks that no text overlaps another, crosses an edge or lies outside, and returns them by place."""
 
     def draw(fish):
-        figure = tool['draw_fish'](fish)
+        figure = draw_fish(fish)
         texts = sorted(figure.axes[0].texts, key=lambda text: text.get_position()[0])
         boxes = [text.get_window_extent() for text in texts]
         edges = [patch.get_window_extent() for patch in figure.axes[0].patches if isinstance(patch, Rectangle)]
@@ -42,33 +32,6 @@ def drawn(tool):
 def numbers(texts, mark):
     """The numbers after a mark, from left to right."""
     return [int(text[len(mark) :]) for text in texts if text.startswith(mark) and text[len(mark) :].isdigit()]
-
-
-def test_command(command, tmp_path):
-    out = command(TOOL, tmp_path / 'fish.png')
-    assert out.splitlines()[-1] == str(tmp_path / 'fish.png')
-    assert (tmp_path / 'fish.png').stat().st_size < 300_000
-    image = imread(tmp_path / 'fish.png')[..., :3]
-    height, width = image.shape[:2]
-    assert 1500 < width < 1700 and 0.4 < height / width < 0.6
-    assert (image[[0, -1]] == 1).all() and (image[:, [0, -1]].mean() > 0.99)
-    assert len(np.unique((255 * image).astype(int) @ [1, 256, 256**2])) > 100
-    assert 0.1 < (image.min(axis=2) < 0.8).mean() < 0.5
-
-
-def test_unknown_depth(command):
-    out = command(TOOL, '--depth', '7', 'fish.png', status=1)
-    assert 'Traceback' not in out
-    message = out[out.index('error: ') :]
-    assert '7' in message and '99, 150, 201' in message
-
-
-@pytest.mark.parametrize('out', ['no_folder/fish.png', 'fish.doc'])
-def test_picture_that_cannot_be_written(tool, monkeypatch, tmp_path, out):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr('sys.argv', [str(TOOL), out])
-    with pytest.raises(FishNetError, match=rf'{out} .*\.png'):
-        tool['main']()
 
 
 @pytest.mark.parametrize(
@@ -103,8 +66,8 @@ def test_other_number_of_stages(drawn, small_fish, num_stages):
     assert sorted(numbers(texts, 'stride ')) == list(fish.strides)
 
 
-def test_boxes_say_what_comes_from_where(tool, small_fish):
-    features, refined = tool['lay_out'](get_fish(small_fish(2)))
+def test_boxes_say_what_comes_from_where(small_fish):
+    features, refined = lay_out(get_fish(small_fish(2)))
     assert [(box.name, box.stride, box.parts) for box in features] == [
         ('F0', 4, ((8, 'tail'),)),
         ('F1', 8, ((16, 'tail'),)),

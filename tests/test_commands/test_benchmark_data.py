@@ -1,8 +1,6 @@
 """The benchmark of reading: what it prints, and what it says of wrong arguments."""
 
 import re
-import runpy
-import sys
 import time
 
 import cv2
@@ -13,9 +11,11 @@ from conftest import REPO, TINY_FISH
 from mmengine.dataset import default_collate
 from torch.utils.data import DataLoader, Dataset
 
+from fishnet_mmdet.analysis.data_speed import measure_reading
+from fishnet_mmdet.commands.benchmark_data import main
 from fishnet_mmdet.errors import FishNetError
 
-TOOL = REPO / 'tools/benchmark_input.py'
+DOOR = REPO / 'tools/analysis_tools/benchmark_data.py'
 CONFIG = """
 _base_ = {base!r}
 data_root = {root!r}
@@ -38,16 +38,11 @@ def config(tmp_path):
     return file
 
 
-@pytest.fixture
-def tool():
-    return runpy.run_path(str(TOOL))
-
-
 def test_prints_all_figures(command, config):
-    out = command(TOOL, config, '--workers', '1', '--images', '24', '--with-training')
+    out = command(DOOR, config, '--workers', '1', '--images', '24', '--with-training')
     assert '10 images, batches of 4' in out
     rows = re.findall(r'^    (?:\d  )?(\w[\w ]*?) +([\d.]+) ms +([\d.]+)%$', out, re.M)
-    assert [row[0] for row in rows] == ['LoadImageFromFile', 'RandomResizedCrop', 'PackInputs', 'the rest']
+    assert [row[0] for row in rows] == ['LoadImageFromFile', 'RandomResizedCrop', 'PackInputs', 'other']
     total = float(re.search(r'([\d.]+) ms an image', out)[1])
     assert abs(sum(float(row[1]) for row in rows) - total) < 0.01
     assert abs(sum(float(row[2]) for row in rows) - 100) < 0.3
@@ -66,9 +61,9 @@ class Slow(Dataset):
         return dict(inputs=torch.zeros(3, 4, 4), labels=index)
 
 
-def test_rate_of_a_loader_whose_rate_is_known(tool):
+def test_rate_of_a_loader_whose_rate_is_known():
     loader = DataLoader(Slow(), batch_size=4, collate_fn=default_collate)
-    rate, batch = tool['read_with_workers'](loader, 60)
+    rate, batch = measure_reading(loader, 60)
     # 10 ms an image, and what the machine adds.
     assert 25 < rate < 100
     assert batch['inputs'].shape[1:] == (3, 4, 4)
@@ -78,16 +73,15 @@ def test_rate_of_a_loader_whose_rate_is_known(tool):
     ('args', 'words'),
     [
         (['nowhere.py'], 'no config file nowhere.py'),
-        (['CONFIG', '--images', '0'], '--images is 1 or more'),
-        (['CONFIG', '--workers', '-1'], '--workers 0 or more'),
+        (['CONFIG', '--images', '0'], '--images must be at least 1'),
+        (['CONFIG', '--workers', '-1'], '--workers must be at least 0'),
         (['CONFIG', '--cfg-options', 'data_root=/nowhere'], '/nowhere'),
         (['CONFIG', '--cfg-options', 'train_dataloader.dataset.num_classes=3'], 'num_classes=3'),
         (['EMPTY'], 'no train_dataloader'),
     ],
 )
-def test_wrong_arguments(tool, config, tmp_path, monkeypatch, args, words):
+def test_wrong_arguments(config, tmp_path, args, words):
     (tmp_path / 'empty.py').write_text('')
     files = dict(CONFIG=str(config), EMPTY=str(tmp_path / 'empty.py'))
-    monkeypatch.setattr(sys, 'argv', [str(TOOL), *(files.get(arg, arg) for arg in args)])
     with pytest.raises(FishNetError, match=words):
-        tool['main']()
+        main([files.get(arg, arg) for arg in args])

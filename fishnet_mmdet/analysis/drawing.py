@@ -1,8 +1,6 @@
-"""Draws a fish from tail to head, the picture of the README: python tools/draw_fish.py [--depth 150] OUT.png"""
+"""The drawing of a fish from tail to head: the picture of the README."""
 
-import argparse
 from dataclasses import dataclass
-from pathlib import Path
 from typing import List, Sequence, Tuple
 
 import numpy as np
@@ -12,18 +10,13 @@ from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch, Polygon,
 from matplotlib.path import Path as Curve
 from scipy.interpolate import PchipInterpolator
 
-try:
-    from fishnet_mmdet.engine import launch
-except ValueError as error:  # a FishNetError: the stack does not fit, and its message says what to do
-    raise SystemExit(f'error: {error}') from None
-from fishnet_mmdet.errors import FishNetError
-from fishnet_mmdet.models.fish import FISHES, Fish, get_fish, name_of
+from ..models.fish import Fish, name_of
 
 COLOURS = dict(tail='#2b7bba', bridge='#8a5fb0', body='#e58a1f', head='#2a9d6f')
 TINTS = dict(tail='#e3eff8', bridge='#efe7f6', body='#fcefdc', head='#e0f3ea')
 DARK, GREY = '#2d3440', '#6b7480'
 DPI = 95
-# Lengths in hundredths of an inch: half the height of the lowest box, what a doubled resolution adds, the skin around.
+# Lengths in hundredths of an inch. LOW: half the height of the lowest box; STEP: added by a doubled resolution; SKIN: margin.
 LOW, STEP, SKIN = 68, 51, 60
 WIDE, NARROW, UNITS_GAP, BRIDGE_GAP, POOL_GAP = 58, 42, 58, 96, 32
 INSET, ROW, TURN = 15, 46, 12
@@ -37,7 +30,11 @@ LEGEND = (
 
 @dataclass
 class Box:
-    """A feature. ``parts`` are the (channels, part of the fish) it is concatenated of, the refined one first."""
+    """A feature, drawn as a box.
+
+    Attributes:
+        parts (Sequence[tuple[int, str]]): Channels and part of the fish of what is concatenated, the refined one first.
+    """
 
     name: str
     stride: int
@@ -58,7 +55,7 @@ class Box:
 
 
 def lay_out(fish: Fish) -> Tuple[List[Box], List[Box]]:
-    """The boxes of a fish's features F0, F1 ... and of the head's refined ones R(F7), R(F8) ..., from left to right."""
+    """Places the boxes of the features F0, F1 ... and of the head's refined features R(F7), R(F8) ... from left to right."""
     n, features, refined = fish.num_stages, [], []
 
     def add(name, level, gap, *parts, boxes=features, width=WIDE):
@@ -78,13 +75,13 @@ def lay_out(fish: Fish) -> Tuple[List[Box], List[Box]]:
 
 
 def draw_fish(fish: Fish) -> Figure:
-    """Draws a fish: features, units R and T, and what a detector's FPN takes.
+    """Draws a fish: its features, its units R and T (Figure 2 of the paper), and the levels that a detector's FPN takes.
 
     Args:
         fish (Fish): The fish, of any number of stages.
 
     Returns:
-        Figure: The picture; with 3 stages and ``DPI`` about 1600 pixels wide.
+        Figure: The picture. With 3 stages it is about 1600 pixels wide.
     """
     n = fish.num_stages
     features, refined = lay_out(fish)
@@ -98,13 +95,13 @@ def draw_fish(fish: Fish) -> Figure:
         draw_box(ax, box)
 
     arrow(ax, [(left + 6, 0), (features[0].x, 0)])
-    write(ax, left + 6, 18, 'image', 19, ha='left')
+    add_text(ax, left + 6, 18, 'image', 19, ha='left')
     bridge = (features[n].right + features[n + 1].x) / 2
-    write(ax, bridge, -17, 'attention', 17, color=GREY)
+    add_text(ax, bridge, -17, 'attention', 17, color=GREY)
     units = [*fish.tail_units, fish.bridge_units, *fish.body_units, *fish.head_units]
     for source, target, count in zip(features, features[1 : 2 * n + 2] + refined, units):
         arrow(ax, [(source.right, 0), (target.x, 0)])
-        write(ax, (source.right + target.x) / 2, 17, f'R×{count}', 17.5, weight='bold')
+        add_text(ax, (source.right + target.x) / 2, 17, f'R×{count}', 17.5, weight='bold')
     for source, target in zip(refined, features[2 * n + 2 :]):
         arrow(ax, [(source.right, 0), (target.x, 0)])
 
@@ -120,14 +117,14 @@ def draw_fish(fish: Fish) -> Figure:
         draw_transfer(ax, corners, source, count, (features[2 * n + 1].centre, y))
 
     draw_outputs(ax, [*refined, features[-1]], top)
-    write(ax, left + 20, top - 40, name_of(fish), 44, ha='left', weight='bold')
+    add_text(ax, left + 20, top - 40, name_of(fish), 44, ha='left', weight='bold')
     for row, line in enumerate(LEGEND):
-        write(ax, left + 20, -skin - 47 - 28 * row, line, 20, ha='left', color=GREY)
+        add_text(ax, left + 20, -skin - 47 - 28 * row, line, 20, ha='left', color=GREY)
     return figure
 
 
 def draw_skin(ax: Axes, features: Sequence[Box], refined: Sequence[Box]) -> None:
-    """The fish around the features, with a tint and a name for each of its parts, an eye and a mouth."""
+    """Draws the fish around the features: a tint and a name for each part, an eye and a mouth."""
     n, tip = len(refined), features[-1].right + 98
     fin, skin = -62, features[0].half + SKIN
     knots = features[: 2 * n + 2]
@@ -144,7 +141,7 @@ def draw_skin(ax: Axes, features: Sequence[Box], refined: Sequence[Box]) -> None
             x, y = np.r_[x, x[-1] + (tip - x[-1]) * np.cos(angles)], np.r_[y, skin * np.sin(angles)]
         notch = [(-24, 0)] if part == 'tail' else []
         ax.add_patch(Polygon([*zip(x, y), *zip(x[::-1], -y[::-1]), *notch], color=TINTS[part], lw=0, zorder=0))
-        write(ax, middle, skin + 28, part, 28, weight='bold', color=COLOURS[part])
+        add_text(ax, middle, skin + 28, part, 28, weight='bold', color=COLOURS[part])
     ax.add_patch(Circle((tip - 62, 44), 17, fc='white', ec=DARK, lw=2))
     ax.add_patch(Circle((tip - 58, 45), 8, color=DARK))
     mouth = Curve([(tip - 8, -48), (tip - 30, -54), (tip - 48, -38)], [Curve.MOVETO, Curve.CURVE3, Curve.CURVE3])
@@ -152,9 +149,9 @@ def draw_skin(ax: Axes, features: Sequence[Box], refined: Sequence[Box]) -> None
 
 
 def draw_box(ax: Axes, box: Box) -> None:
-    """A feature: what was transferred to it lies where it arrives, above in the body and below in the head."""
+    """Draws a feature. Its transferred channels lie where they arrive: at the top in the body, at the bottom in the head."""
     channels = [count for count, _ in box.parts]
-    # The smaller part stays high enough for its number.
+    # The smaller part stays high enough for the number in it.
     shares = [1] if len(channels) == 1 else np.clip(np.divide(channels, sum(channels)), 0.25, 0.75)
     direction = -1 if box.parts[0][1] == 'head' else 1
     y = -box.half * direction
@@ -162,35 +159,35 @@ def draw_box(ax: Axes, box: Box) -> None:
         height = 2 * box.half * share * direction
         ax.add_patch(Rectangle((box.x, y), box.width, height, fc=COLOURS[part], ec='white', lw=1.5, zorder=2))
         if len(channels) > 1:
-            write(ax, box.centre, y + height / 2, f'{count}', 18, color='white', weight='bold')
+            add_text(ax, box.centre, y + height / 2, f'{count}', 18, color='white', weight='bold')
         y += height
-    write(ax, box.centre, box.half + 16, box.name, 21, weight='bold')
-    write(ax, box.centre, -box.half - 15, f'{sum(channels)}', 20)
-    write(ax, box.centre, -box.half - 37, f'/{box.stride}', 19, color=GREY)
+    add_text(ax, box.centre, box.half + 16, box.name, 21, weight='bold')
+    add_text(ax, box.centre, -box.half - 15, f'{sum(channels)}', 20)
+    add_text(ax, box.centre, -box.half - 37, f'/{box.stride}', 19, color=GREY)
 
 
 def draw_outputs(ax: Axes, outputs: Sequence[Box], top: float) -> None:
-    """The FPN above the head, and the arrows to it with channels and strides."""
+    """Draws the FPN above the head, and the arrows to it with channels and strides."""
     y, left, right = top - 66, outputs[0].x - 70, outputs[-1].right + 70
     ax.add_patch(FancyBboxPatch((left, y), right - left, 52, fc=DARK, lw=0, boxstyle='round,pad=0,rounding_size=12'))
-    write(ax, (left + right) / 2, y + 25, 'FPN', 28, color='white', weight='bold')
+    add_text(ax, (left + right) / 2, y + 25, 'FPN', 28, color='white', weight='bold')
     for box in outputs:
         arrow(ax, [(box.centre, box.half + 32), (box.centre, y)])
         x, side = (box.centre + 10, 'left') if box is outputs[-1] else (box.centre - 10, 'right')
-        write(ax, x, y - 19, f'{sum(count for count, _ in box.parts)}', 21, ha=side, weight='bold')
-        write(ax, x, y - 44, f'stride {box.stride}', 19, ha=side, color=GREY)
+        add_text(ax, x, y - 19, f'{sum(count for count, _ in box.parts)}', 21, ha=side, weight='bold')
+        add_text(ax, x, y - 44, f'stride {box.stride}', 19, ha=side, color=GREY)
 
 
 def draw_transfer(ax: Axes, corners: Sequence, source: Box, count: int, place: Tuple[float, float]) -> None:
-    """A horizontal connection, with its T at a place of it."""
+    """Draws a horizontal connection, and its T at ``place``."""
     colour = COLOURS[source.parts[0][1]]
     arrow(ax, corners, colour)
     frame = dict(boxstyle='round,pad=0.25', fc='white', ec=colour, lw=1.5)
-    write(ax, *place, f'T×{count}', 18, color=colour, weight='bold', bbox=frame)
+    add_text(ax, *place, f'T×{count}', 18, color=colour, weight='bold', bbox=frame)
 
 
 def arrow(ax: Axes, corners: Sequence, colour: str = DARK) -> None:
-    """An arrow along horizontal and vertical lines, round at the corners between them."""
+    """Draws an arrow along horizontal and vertical lines with round corners."""
     points, codes = [corners[0]], [Curve.MOVETO]
     for before, corner, after in zip(*(np.array(corners[i:], float) for i in range(3))):
         points += [corner + TURN * np.sign(before - corner), corner, corner + TURN * np.sign(after - corner)]
@@ -200,27 +197,6 @@ def arrow(ax: Axes, corners: Sequence, colour: str = DARK) -> None:
     ax.add_patch(FancyArrowPatch(path=path, color=colour, zorder=1, **style))
 
 
-def write(ax: Axes, x: float, y: float, text: str, size: float, **kwargs) -> None:
-    """Text of a size in hundredths of an inch."""
+def add_text(ax: Axes, x: float, y: float, text: str, size: float, **kwargs) -> None:
+    """Writes text; its size is in hundredths of an inch."""
     ax.text(x, y, text, **{**dict(size=size * 0.72, ha='center', va='center_baseline', color=DARK, zorder=4), **kwargs})
-
-
-def main() -> None:
-    """Runs the command."""
-    parser = argparse.ArgumentParser(description='Draws a fish from tail to head.')
-    parser.add_argument('out', type=Path, metavar='OUT.png', help='the picture to write')
-    parser.add_argument('--depth', type=int, default=150, help=f'{", ".join(map(str, FISHES))} (default: %(default)s)')
-    args = parser.parse_args()
-    figure = draw_fish(get_fish(args.depth))
-    try:
-        figure.savefig(args.out)
-    except (OSError, ValueError) as error:
-        raise FishNetError(
-            f'the picture cannot be written to {args.out} ({error}): '
-            'give a file name that ends with .png, in a folder that is there'
-        ) from error
-    print(args.out)
-
-
-if __name__ == '__main__':
-    launch.run(main)

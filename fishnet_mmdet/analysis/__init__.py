@@ -1,0 +1,1 @@
+"""What networks cost and what training runs did: counts, timings, curves and drawings, as functions without printing."""
