@@ -6,7 +6,7 @@ from typing import Dict, NamedTuple, Optional
 import torch.nn as nn
 from mmdet.registry import MODELS
 
-from ..engine.launch import read_config
+from ..engine.configs import read_config
 from ..errors import FishNetError
 from ..models.fish import FISHES, FISHNEXTS, Fish, name_of
 

@@ -6,7 +6,8 @@ from typing import Dict
 from mmengine.config import Config
 from mmengine.hooks import Hook
 
-from ..engine import launch
+from ..engine.building import build_runner
+from ..engine.checks import check_data
 
 #: Titles of the networks, by the first part of the names of their configs.
 NETWORKS = dict(mlp='MLP', cnn='CNN', mobilenet='MobileNet', fishnet55='FishNet-55', fishnet77='FishNet-77')
@@ -39,8 +40,8 @@ def train_and_measure(cfg: Config) -> Dict[str, float]:
     Raises:
         FishNetError: If the data is missing.
     """
-    launch.check_data(cfg, ['train_dataloader', 'val_dataloader'])
-    runner = launch.build_runner(cfg)
+    check_data(cfg, ['train_dataloader', 'val_dataloader'])
+    runner = build_runner(cfg)
     times = EpochTimes()
     runner.register_hook(times, 'LOWEST')
     runner.train()

@@ -10,8 +10,10 @@ from mmengine.runner import Runner
 from mmengine.utils.dl_utils import set_multi_processing
 
 from ..analysis.data_speed import measure_reading, measure_training, time_transforms
-from ..engine import launch
+from ..engine.checks import check_data
+from ..engine.configs import read_config
 from ..errors import FishNetError
+from .arguments import add_config_options
 
 #: Images at most that are read in this process to time each transform.
 IMAGES_FOR_TRANSFORMS = 200
@@ -31,7 +33,7 @@ def make_parser() -> ArgumentParser:
     parser.add_argument(
         '--with-training', action='store_true', help='also measure training steps, all on one batch, and compare the speeds'
     )
-    launch.add_config_options(parser)
+    add_config_options(parser)
     return parser
 
 
@@ -46,10 +48,10 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         raise FishNetError(f'--images must be at least 1, not {args.images}')
     if args.workers is not None and args.workers < 0:
         raise FishNetError(f'--workers must be at least 0, not {args.workers}')
-    cfg = launch.read_config(args.config, args.cfg_options)
+    cfg = read_config(args.config, args.cfg_options)
     if not cfg.get('train_dataloader'):
         raise FishNetError(f'the config {args.config} has no train_dataloader: give the config of a training')
-    launch.check_data(cfg, ['train_dataloader'])
+    check_data(cfg, ['train_dataloader'])
     init_default_scope(cfg.get('default_scope', 'mmdet'))
     env = cfg.get('env_cfg', {})
     set_multi_processing(**env.get('mp_cfg', {}))

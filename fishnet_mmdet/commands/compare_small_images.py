@@ -6,7 +6,9 @@ from typing import List, Optional, Sequence
 
 from ..analysis.small_images import NETWORKS, train_and_measure
 from ..config_files import config_file
-from ..engine import launch
+from ..engine.configs import read_config, use_mixed_precision
+from ..engine.schedule import set_epochs
+from .arguments import add_config_options
 from .outputs import save_json
 
 HEADER = '| network | accuracy, % | time per epoch, s | parameters |\n|---|---|---|---|'
@@ -32,7 +34,7 @@ def make_parser() -> ArgumentParser:
         default=Path('work_dirs/compare_small_images'),
         help='parent of the work dirs; default: %(default)s',
     )
-    launch.add_config_options(parser)
+    add_config_options(parser)
     return parser
 
 
@@ -48,11 +50,11 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         options['data_root'] = args.data_root
     rows: List[dict] = []
     for network in args.networks:
-        cfg = launch.read_config(config_file(f'classification/{network}_{args.data}.py'), options)
+        cfg = read_config(config_file(f'classification/{network}_{args.data}.py'), options)
         if args.epochs is not None:
-            launch.set_epochs(cfg, args.epochs)
+            set_epochs(cfg, args.epochs)
         if args.amp:
-            launch.use_mixed_precision(cfg)
+            use_mixed_precision(cfg)
         cfg.work_dir = str(args.work_dir / f'{network}_{args.data}')
         rows.append(dict(network=NETWORKS[network], **train_and_measure(cfg)))
         # The table grows with each network, so that an interrupted run leaves its first rows.
