@@ -135,7 +135,7 @@ def test_something_else_is_no_checkpoint(content, tmp_path):
         (HTML.encode(), 'page of HTML'),
         (b'\xef\xbb\xbf\r\n <HTML><body>', 'page of HTML'),
         (b'version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 99\n', 'git lfs pull'),
-        (b'<weights', 'nothing that torch.save'),
+        (b'<weights', 'download or copy it again'),
     ],
 )
 def test_what_the_file_seems_to_be_is_said(content, word, tmp_path):

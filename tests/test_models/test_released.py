@@ -9,7 +9,7 @@ from released import ReleasedFishNet
 
 from fishnet_mmdet import FishNet
 from fishnet_mmdet.models import ClassificationHead
-from fishnet_mmdet.models.released import is_released, rename_released
+from fishnet_mmdet.models.released import rename_released, source_of
 
 KEYS = [
     (name, tuple(shape))
@@ -104,8 +104,8 @@ def test_the_name_of_a_slot_that_no_released_model_has_is_kept(name):
 
 def test_what_is_released():
     names = [name for name, _ in KEYS]
-    assert is_released(dict.fromkeys(names))
-    assert is_released(dict.fromkeys(f'module.{name}' for name in names))
-    assert not is_released(ours(99))
-    assert not is_released({'backbone.fish.fish.0.0.0.bn1.weight': 0, 'conv1.0.weight': 0})
-    assert not is_released({})
+    assert source_of(dict.fromkeys(names)) == 'authors'
+    assert source_of(dict.fromkeys(f'module.{name}' for name in names)) == 'authors'
+    assert source_of(ours(99)) is None
+    assert source_of({'backbone.fish.fish.0.0.0.bn1.weight': 0, 'conv1.0.weight': 0}) is None
+    assert source_of({}) is None

@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 
 from fishnet_mmdet import FishNet
 from fishnet_mmdet.checkpoints import check_fits
-from fishnet_mmdet.checkpoints.fitting import check_finite
+from fishnet_mmdet.checkpoints.matching import check_finite
 from fishnet_mmdet.errors import FishNetError
 from fishnet_mmdet.models import ClassificationHead, as_classifier_weights
 

@@ -1,7 +1,5 @@
 """What the command says of a checkpoint."""
 
-import runpy
-
 import numpy as np
 import pytest
 import torch
@@ -10,19 +8,18 @@ from mmengine.logging import MessageHub
 from released import released_weights, save_released
 from safetensors.torch import save_file
 
+from fishnet_mmdet.commands import inspect
 from fishnet_mmdet.errors import FishNetError
 from fishnet_mmdet.models import ClassificationHead
 
-TOOL = REPO / 'tools/inspect_checkpoint.py'
+TOOL = REPO / 'tools/model_converters/inspect_checkpoint.py'
 
 
 @pytest.fixture(scope='module')
 def report():
     """The lines about a file, by their first word, and the rows of the table."""
-    tool = runpy.run_path(str(TOOL))
-
     def of(*args):
-        lines = list(tool['report'](*map(str, args)))
+        lines = inspect.report(*map(str, args))
         end = lines.index('')
         return {line[:14].strip(): line[14:] for line in lines[:end]}, [line.split() for line in lines[end + 2 :]]
 

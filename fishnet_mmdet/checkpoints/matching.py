@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from ..errors import FishNetError
 from ..models import as_classifier_weights
-from .fetching import local_file
+from .architecture import describe
+from .locate import local_file
 from .reading import read_checkpoint, some, weights_in
-from .recognise import describe
 
 COUNT = 'num_batches_tracked'
 

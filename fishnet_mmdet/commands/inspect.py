@@ -1,63 +1,69 @@
-"""Shows what a checkpoint holds: python tools/inspect_checkpoint.py FILE"""
+"""``inspect``: shows which FishNet a checkpoint holds, and its other contents."""
 
 import argparse
 import re
+from typing import Dict, Iterator, List, Optional, Sequence
 
-try:
-    from fishnet_mmdet.engine import launch
-except ValueError as error:  # a FishNetError: the stack does not fit, and its message says what to do
-    raise SystemExit(f'error: {error}') from None
-from fishnet_mmdet.checkpoints.fetching import local_file
-from fishnet_mmdet.checkpoints.reading import file_format, read_checkpoint, some, weights_in
-from fishnet_mmdet.checkpoints.recognise import recognise
+from torch import Tensor
+
+from ..checkpoints.architecture import detect
+from ..checkpoints.locate import local_file
+from ..checkpoints.reading import file_format, read_checkpoint, some, weights_in
+from ..checkpoints.urls import printable
+from .options import add_checkpoint_options
 
 #: What mmengine's Runner logs of a validation that is an accuracy.
 ACCURACY = r'val/.*(acc|top\d|mAP)[^/]*'
 STATISTICS = ('running_mean', 'running_var', 'num_batches_tracked')
 
 
-def parse_args():
-    """The arguments."""
-    parser = argparse.ArgumentParser(description='Show which FishNet a checkpoint holds, and what else')
-    parser.add_argument('checkpoint', help='file or address')
-    parser.add_argument('--prefix', help='what the names of the backbone begin with, where there are several')
-    return parser.parse_args()
+def main(argv: Optional[Sequence[str]] = None) -> None:
+    """Prints the report on a checkpoint."""
+    parser = argparse.ArgumentParser(
+        prog='inspect', description='Show which FishNet a checkpoint holds, and its other contents'
+    )
+    parser.add_argument('checkpoint', metavar='FILE', help='file, URL or name of published weights')
+    add_checkpoint_options(parser)
+    args = parser.parse_args(argv)
+    print('\n'.join(report(args.checkpoint, args.prefix, args.trusted)))
 
 
-def main():
-    """Reads, recognises, prints."""
-    args = parse_args()
-    print('\n'.join(report(args.checkpoint, args.prefix)))
+def report(checkpoint: str, prefix: Optional[str] = None, trusted: bool = False) -> List[str]:
+    """The lines of the report on a checkpoint.
 
-
-def report(checkpoint, prefix=None):
-    """The lines that say what a checkpoint holds.
+    Args:
+        checkpoint (str): A name of published weights, a path or a URL.
+        prefix (str, optional): What the names of the backbone's tensors begin with, where there are several FishNets.
+        trusted (bool): As in :func:`fishnet_mmdet.checkpoints.read_checkpoint`.
 
     Raises:
         FishNetError: If it cannot be read, or holds no FishNet.
     """
     file = local_file(checkpoint)
-    content = read_checkpoint(file)
+    content = read_checkpoint(file, trusted)
     weights = weights_in(content, file)
-    found = recognise(weights, file, prefix)
-    loader = f"init_cfg=dict(type='FishNetPretrained', checkpoint={checkpoint!r}{f', prefix={prefix!r}' if prefix else ''})"
+    found = detect(weights, file, prefix)
+    options = f'checkpoint={printable(checkpoint)!r}' + (f', prefix={prefix!r}' if prefix else '')
+    loader = f"init_cfg=dict(type='FishNetPretrained', {options})"
     network = found.architecture
     if network.depth:
         loader = f'type={network.type!r}, depth={network.depth}, {loader}'
-    yield f'file          {file}, {file.stat().st_size / 1e6:.1f} MB, format: {file_format(file)}'
-    yield f'holds         {found.description}'
-    yield f'architecture  {network.name}'
-    yield f'training      {", ".join(training(content)) or "nothing recorded"}'
-    for part in ('backbone', 'cls_head', 'other'):
-        yield f'{part:14}{summary(getattr(found, part))}'
-    yield f'in a config   {loader}'
-    yield ''
-    yield f'{"part":24}{"tensors":>8}{"parameters":>14}'
+    lines = [
+        f'file          {file}, {file.stat().st_size / 1e6:.1f} MB, format: {file_format(file)}',
+        f'holds         {found.description}',
+        f'architecture  {network.name}',
+        f'training      {", ".join(training(content)) or "nothing recorded"}',
+        *(f'{part:14}{summary(getattr(found, part))}' for part in ('backbone', 'cls_head', 'other')),
+        f'in a config   {loader}',
+        '',
+        f'{"part":24}{"tensors":>8}{"parameters":>14}',
+    ]
     for part, tensors in by_part(found.backbone).items():
-        yield f'{part:24}{len(tensors):8}{parameters(tensors):14,}'
+        lines.append(f'{part:24}{len(tensors):8}{parameters(tensors):14,}')
+    return lines
 
 
-def training(content):
+def training(content: dict) -> Iterator[str]:
     """What a checkpoint records of its training: epoch, iteration, accuracies."""
     meta = content.get('meta')
     counts = {**(meta if isinstance(meta, dict) else {}), **content}
@@ -74,7 +80,7 @@ def training(content):
             yield f'{name} {history.current():g}'
 
 
-def number(value):
+def number(value: object) -> Optional[float]:
     """A number from what may be one, or a tensor or array of one; None from anything else."""
     try:
         return float(value.item() if hasattr(value, 'item') else value)
@@ -82,7 +88,7 @@ def number(value):
         return None
 
 
-def summary(tensors):
+def summary(tensors: Dict[str, Tensor]) -> str:
     """In one line how many tensors there are, of which types, and whether they are finite."""
     if not tensors:
         return 'none'
@@ -92,19 +98,15 @@ def summary(tensors):
     return f'{len(tensors)} tensors, {parameters(tensors):,} parameters, {", ".join(types)}, {state}'
 
 
-def parameters(tensors):
+def parameters(tensors: Dict[str, Tensor]) -> int:
     """How many numbers are learned; the statistics of BN are not."""
     return sum(tensor.numel() for name, tensor in tensors.items() if not name.endswith(STATISTICS))
 
 
-def by_part(backbone):
+def by_part(backbone: Dict[str, Tensor]) -> Dict[str, Dict[str, Tensor]]:
     """The tensors of a FishNet by stem, bridge and the stages of tail, body and head."""
     parts = {}
     for name, tensor in backbone.items():
         part = re.match(r'(?:tail|body|head)\.stage\d+|\w+', name)[0]
         parts.setdefault(part, {})[name] = tensor
     return parts
-
-
-if __name__ == '__main__':
-    launch.run(main)
