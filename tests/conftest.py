@@ -12,6 +12,7 @@ import pytest
 import torch
 from mmengine.logging import MMLogger
 from released import fill_by_rule
+from web_server import cache, saved, site  # noqa: F401  fixtures
 
 from fishnet_mmdet.datasets.shapes import CLASSES, make_shapes
 

@@ -84,11 +84,11 @@ def _receive(url: str, opened: BinaryIO) -> None:
                 _copy(response, opened)
                 return
         except (OSError, http.client.HTTPException) as error:
-            # A server that refuses, or sends nothing, does so for the next request too.
-            if isinstance(error, HTTPError) or opened.tell() <= done or retry == RETRIES:
+            # A server that refuses, or has sent nothing, does so for the next request too.
+            if isinstance(error, HTTPError) or opened.tell() == 0 or retry == RETRIES:
                 raise
             print_log(f'{_reason(error)}; connecting again', logger='current')
-            time.sleep(retry)
+            time.sleep(2**retry - 1)
 
 
 def _connect(url: str, done: int, version: Optional[str]) -> http.client.HTTPResponse:

@@ -57,22 +57,40 @@ def check_finite(tensors: Mapping[str, Tensor], file: str) -> None:
         )
 
 
-def check_fits(model: nn.Module, checkpoint: Union[str, Path]) -> None:
+def check_fits(model: nn.Module, checkpoint: Union[str, Path], trusted: bool = False) -> None:
     """Checks that a checkpoint has all tensors of a model, and no others.
 
     Args:
         model (nn.Module): A whole detector or classifier. For a classifier, a released file fits too.
-        checkpoint (str | Path): A file or an address.
+        checkpoint (str | Path): A file, a URL or a name of published weights.
+        trusted (bool): As in :func:`fishnet_mmdet.checkpoints.read_checkpoint`.
 
     Raises:
         FishNetError: If the file cannot be read, or a name or shape differs; the message names the first ones.
     """
     path = local_file(str(checkpoint))
-    weights = weights_in(read_checkpoint(path), path)
+    weights = weights_in(read_checkpoint(path, trusted), path)
     wanted = (model.module if is_model_wrapper(model) else model).state_dict()
     given = {re.sub(r'^module\.', '', name): tensor for name, tensor in as_classifier_weights(weights).items()}
     if problem := differences(given, wanted, [name for name in given if name not in wanted]):
         raise FishNetError(
             f'{path} holds {describe(weights)}, which does not fit this {type(model).__name__}, {describe(wanted)}, of '
-            f'{len(wanted)} tensors: {problem}'
+            f'{len(wanted)} tensors: {problem}. {_remedy(given, wanted, path)}'
         )
+
+
+def _remedy(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor], path: Path) -> str:
+    def has_head(names):
+        return any(name.startswith('cls_head.') for name in names)
+
+    if has_head(wanted) and not has_head(given) and 'no FishNet' not in describe(given):
+        return (
+            'The file has no classification head. Convert the classifier again and keep its head: '
+            'python -m fishnet_mmdet convert FILE OUT --with-cls-head'
+        )
+    configs = sorted(path.parent.glob('*.py'))
+    saved = f', here {" or ".join(map(str, configs[:3]))}' if configs else ''
+    return (
+        'Use the config that the checkpoint was trained with: a run saves it, with the settings of --cfg-options, in its '
+        f'work dir{saved}'
+    )

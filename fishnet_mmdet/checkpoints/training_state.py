@@ -14,8 +14,13 @@ import torch
 from mmengine.logging.history_buffer import HistoryBuffer
 from mmengine.utils import digit_version
 
-#: Before 2.6, torch.load(weights_only=True) can be made to run code (CVE-2025-32434).
-PICKLES_ARE_DATA = digit_version(torch.__version__) >= digit_version('2.6.0')
+
+def reads_pickles_as_data(version: str) -> bool:
+    """Whether ``torch.load(weights_only=True)`` of a torch version runs no code: before 2.6 it could (CVE-2025-32434)."""
+    return digit_version(version) >= digit_version('2.6.0')
+
+
+PICKLES_ARE_DATA = reads_pickles_as_data(torch.__version__)
 HISTORY_METHODS = ('min', 'max', 'current', 'mean')
 NUMBER_TYPES = ('b1', 'i4', 'i8', 'f4', 'f8')
 

@@ -101,7 +101,17 @@ def test_no_fishnet_in_the_file_or_the_model(model, tmp_path):
 
 def test_the_backbone_alone_is_not_the_whole(model, tmp_path):
     torch.save(model.backbone.state_dict(), tmp_path / 'x.pth')
-    assert 'are missing in the file: backbone.stem.conv1.weight' in message_of_refusal(model, tmp_path / 'x.pth')
+    message = message_of_refusal(model, tmp_path / 'x.pth')
+    assert 'are missing in the file: backbone.stem.conv1.weight' in message
+    assert 'no classification head' in message and '--with-cls-head' in message
+
+
+def test_the_config_that_the_run_saved_is_named(model, small_net, tmp_path):
+    torch.save(Whole(small_net(2), num_classes=10).state_dict(), tmp_path / 'epoch_1.pth')
+    message = message_of_refusal(model, tmp_path / 'epoch_1.pth')
+    assert 'in its work dir' in message and '--with-cls-head' not in message
+    (tmp_path / 'mine.py').touch()
+    assert str(tmp_path / 'mine.py') in message_of_refusal(model, tmp_path / 'epoch_1.pth')
 
 
 @pytest.mark.parametrize('prefix', ['', 'module.'])

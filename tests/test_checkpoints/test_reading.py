@@ -11,7 +11,7 @@ from mmengine.logging import HistoryBuffer, MessageHub
 from released import save_released
 from safetensors.torch import save_file
 
-from fishnet_mmdet.checkpoints import allow_training_state, read_checkpoint
+from fishnet_mmdet.checkpoints import allow_training_state, read_checkpoint, reading, training_state
 from fishnet_mmdet.checkpoints.reading import file_format, weights_in
 from fishnet_mmdet.errors import FishNetError
 
@@ -257,9 +257,12 @@ def test_numbers_of_numpy_are_read_once_they_are_allowed(number, legacy, safe_gl
         torch.load(file, weights_only=True)
     allow_training_state()
     for read in (torch.load(file, weights_only=True), read_checkpoint(file)):
-        assert type(read['number']) is type(number)
+        assert isinstance(read['number'], type(number))
         assert read['number'].dtype == number.dtype
         assert np.array_equal(read['number'], number)
+        # Saved again, it is a number or array of numpy, and of no type of ours.
+        again = pickle.dumps(read['number'], protocol=2)
+        assert b'fishnet' not in again and type(pickle.loads(again)) is type(number)
 
 
 @pytest.mark.parametrize('legacy', [True, False])
@@ -372,3 +375,41 @@ def test_safetensors_without_the_library(tmp_path, monkeypatch):
 def test_a_checkpoint_without_weights_is_refused_with_what_it_has(content, tmp_path):
     with pytest.raises(FishNetError, match='x.pth holds no weights.*' + '.*'.join(content)):
         weights_in(content, 'x.pth')
+
+
+@pytest.fixture
+def old_torch(monkeypatch):
+    """A torch.load that runs what a file says, as before 2.6."""
+    for module in (reading, training_state):
+        monkeypatch.setattr(module, 'PICKLES_ARE_DATA', False)
+
+
+@pytest.mark.parametrize('legacy', [True, False])
+def test_before_torch_2_6_a_pickled_file_is_refused(legacy, old_torch, tmp_path):
+    trace, file = tmp_path / 'trace', tmp_path / 'evil.tar'
+    save_running(file, 'legacy' if legacy else 'zip', *calls(trace)['system'])
+    message = refused(file)
+    for word in ('pickled', torch.__version__, 'python -m fishnet_mmdet convert', '.safetensors', 'trusted=True', '--trusted'):
+        assert word in message
+    assert not trace.exists()
+
+
+def test_before_torch_2_6_a_file_of_ones_own_is_read_whole(old_torch, hub, tmp_path):
+    file = tmp_path / 'epoch_1.pth'
+    torch.save(dict(message_hub=hub.state_dict(), state_dict=weights()), file)
+    checkpoint = read_checkpoint(file, trusted=True)
+    assert checkpoint['message_hub']['log_scalars']['train/loss'].current() == 0.125
+    assert torch.equal(checkpoint['state_dict']['a.weight'], weights()['a.weight'])
+
+
+def test_before_torch_2_6_safetensors_are_read(old_torch, tmp_path):
+    save_file(weights(), tmp_path / 'x.safetensors')
+    assert torch.equal(read_checkpoint(tmp_path / 'x.safetensors')['state_dict']['a.weight'], weights()['a.weight'])
+
+
+def test_trust_changes_nothing_where_files_are_data(tmp_path):
+    trace, file = tmp_path / 'trace', tmp_path / 'evil.tar'
+    save_running(file, 'zip', *calls(trace)['system'])
+    with pytest.raises(FishNetError, match='code'):
+        read_checkpoint(file, trusted=True)
+    assert not trace.exists()

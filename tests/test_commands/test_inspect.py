@@ -18,6 +18,7 @@ TOOL = REPO / 'tools/model_converters/inspect_checkpoint.py'
 @pytest.fixture(scope='module')
 def report():
     """The lines about a file, by their first word, and the rows of the table."""
+
     def of(*args):
         lines = inspect.report(*map(str, args))
         end = lines.index('')
