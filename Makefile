@@ -1,34 +1,31 @@
-# fishnet_mmdet: `make help` lists what there is.
-# Every step of the set-up leaves a stamp in .venv/.done, so that a second call does nothing and an interrupted one goes on
-# where it stopped.
+# fishnet_mmdet: `make help` lists the commands.
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 
-PYTHON ?= $(shell command -v python3.11 || command -v python3)
+PYTHON ?= python3
 VENV := .venv
-DONE := $(VENV)/.done
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check
-MMCV := mmcv==2.1.0
-
-# The torch of an earlier set-up stays until another one is asked for.
-installed_torch := $(shell cat $(DONE)/torch 2>/dev/null)
-TORCH ?= $(or $(installed_torch),torch==2.13.0)
+# Written at the end of the set-up; holds the torch that was asked for, which stays until another one is.
+READY := $(VENV)/ready
+installed_torch := $(shell cat $(READY) 2>/dev/null)
+TORCH ?= $(or $(installed_torch),torch<=2.13.0)
 
 .PHONY: help setup demo test lint clean FORCE
 
 help:
-	@echo 'make demo    set up what is missing, then train FishNet-150 in two stages, evaluate and show it, on generated data'
-	@echo 'make test    set up what is missing, then run the tests'
-	@echo 'make lint    set up what is missing, then run ruff'
-	@echo 'make setup   only set up (.venv: torch, the OpenMMLab stack, mmcv with its ops compiled, this package)'
-	@echo '             TORCH=torch==X.Y.Z chooses another torch, for a CUDA machine say; it stays chosen'
-	@echo 'make clean   remove .venv, work_dirs/demo and caches'
+	@echo 'make demo    set up, then train FishNet-150 in two stages, evaluate it and show the results, on generated data'
+	@echo 'make test    set up, then run the tests'
+	@echo 'make lint    set up, then run ruff'
+	@echo 'make setup   install torch, mmdet and this package in .venv, from wheels; nothing where that is done'
+	@echo '             PYTHON=/path/to/python3 chooses the Python (3.9 or newer)'
+	@echo '             TORCH=torch==X.Y.Z chooses the torch; it stays chosen'
+	@echo '             TORCH="torch==2.2.2 numpy<2" for a torch below 2.3, which needs NumPy 1'
+	@echo 'make clean   remove .venv, work_dirs/demo, builds and caches'
 
-setup: $(DONE)/package
+setup: $(READY)
 
 DEMO := work_dirs/demo
 DEMO_CLASSIFIER := configs/demo_classifier_fishnet150_shapes.py
@@ -54,42 +51,18 @@ lint: setup
 	$(BIN)/ruff format --check .
 
 clean:
-	rm -rf $(VENV) work_dirs/demo build *.egg-info .pytest_cache .ruff_cache
+	rm -rf $(VENV) work_dirs/demo build dist *.egg-info .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(DONE)/venv:
-	@[ -n '$(PYTHON)' ] && '$(PYTHON)' -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' \
-	  || { echo 'The set-up needs Python 3.11, found: $(or $(PYTHON),none). Install it, or name it: make setup PYTHON=/path/to/python3.11'; exit 1; }
-	@command -v c++ >/dev/null \
-	  || { echo 'The set-up compiles mmcv and needs a C++ compiler (c++ on the PATH): install g++, on Debian or Ubuntu "apt-get install g++".'; exit 1; }
-	'$(PYTHON)' -m venv $(VENV)
-	mkdir -p $(DONE)
-	touch $@
-
 ifneq ($(TORCH),$(installed_torch))
-$(DONE)/torch: FORCE
+$(READY): FORCE
 endif
-$(DONE)/torch: requirements/build.txt | $(DONE)/venv
-	rm -f $@ $(DONE)/mmcv
-	$(PIP) install $(TORCH) -r requirements/build.txt
-	echo '$(TORCH)' > $@
-
-$(DONE)/runtime: requirements/runtime.txt $(DONE)/torch
-	$(PIP) install -r requirements/runtime.txt
-	touch $@
-
-# pip may hold a wheel of mmcv that was built without torch or against another one: that one is built again.
-compile_mmcv = $(PIP) install -v --no-build-isolation --no-deps $(1) $(MMCV) 2>&1 | tee $(VENV)/mmcv-build.log \
-  | grep --line-buffered -oE '^ *\[[0-9]+/[0-9]+\]|^Successfully installed.*|^ *error:.*' || true
-$(DONE)/mmcv: $(DONE)/runtime
-	@echo 'Compiling the ops of $(MMCV): about 9 minutes on 2 cores (log: $(VENV)/mmcv-build.log) ...'
-	@$(call compile_mmcv,)
-	@$(BIN)/python -c 'import mmcv._ext' 2>/dev/null || { $(call compile_mmcv,--no-cache-dir --force-reinstall); }
-	@$(BIN)/python -c 'import mmcv._ext' \
-	  || { echo 'mmcv was not compiled: see $(VENV)/mmcv-build.log, then call make setup again.'; exit 1; }
-	touch $@
-
-$(DONE)/package: setup.py requirements/dev.txt $(DONE)/mmcv
-	$(PIP) install -r requirements/dev.txt
-	$(PIP) install --no-build-isolation --no-deps -e .
-	touch $@
+# --no-compile: Python compiles the few modules that are imported, pip would compile all of them.
+PIP_INSTALL := $(BIN)/python -m pip --disable-pip-version-check install --no-compile --only-binary :all:
+$(READY): setup.py pyproject.toml requirements/runtime.txt requirements/openmmlab.txt requirements/dev.txt
+	@'$(PYTHON)' -c 'import sys; sys.exit(sys.version_info < (3, 9))' \
+	  || { echo 'The set-up needs Python 3.9 or newer, and $(PYTHON) is not that. Choose one: make setup PYTHON=/path/to/python3'; exit 1; }
+	@[ -e $@ ] || '$(PYTHON)' -m venv --clear $(VENV)
+	$(PIP_INSTALL) $(foreach package,$(TORCH),'$(package)') -r requirements/runtime.txt -r requirements/dev.txt
+	$(PIP_INSTALL) --no-deps --no-build-isolation -r requirements/openmmlab.txt -e .
+	@echo '$(TORCH)' > $@

@@ -10,7 +10,7 @@ HERE = Path(__file__).parent
 def version():
     """The version, read from the package's text: importing it would need the whole stack."""
     namespace = {}
-    exec((HERE / 'fishnet_mmdet/version.py').read_text(), namespace)
+    exec((HERE / 'fishnet_mmdet/version.py').read_text(encoding='utf-8'), namespace)
     return namespace['__version__']
 
 
@@ -28,17 +28,54 @@ class BuildWithConfigs(build_py):
         shutil.copy(HERE / 'model-index.yml', mim)
 
 
+#: A stack that works together, for an environment without one. mmcv-lite is mmcv without compiled operators.
+MMDET = [
+    'torch>=2.0',
+    'mmengine>=0.10.7,<0.11',
+    'mmcv-lite>=2.1,<2.2',
+    'mmdet>=3.3,<3.4',
+    'numpy>=1.26',
+    'safetensors',
+    'setuptools<81',  # mmengine imports pkg_resources, which later releases do not have
+]
+
 setup(
     name='fishnet_mmdet',
     version=version(),
     description='The FishNet backbone (NeurIPS 2018) for MMDetection',
-    long_description=(HERE / 'README.md').read_text(),
+    long_description=(HERE / 'README.md').read_text(encoding='utf-8'),
     long_description_content_type='text/markdown',
+    author='The fishnet_mmdet contributors',
     license='Apache-2.0',
-    python_requires='>=3.8',
+    license_files=['LICENSE'],
+    keywords='fishnet, mmdetection, object detection, instance segmentation, backbone, pytorch',
+    project_urls={
+        'Paper': 'https://arxiv.org/abs/1901.03495',
+        "Authors' code": 'https://github.com/kevin-ssy/FishNet',
+        'MMDetection': 'https://github.com/open-mmlab/mmdetection',
+    },
+    classifiers=[
+        'Development Status :: 4 - Beta',
+        'Intended Audience :: Developers',
+        'Intended Audience :: Science/Research',
+        'License :: OSI Approved :: Apache Software License',
+        'Operating System :: OS Independent',
+        'Programming Language :: Python :: 3',
+        'Programming Language :: Python :: 3 :: Only',
+        'Programming Language :: Python :: 3.9',
+        'Programming Language :: Python :: 3.10',
+        'Programming Language :: Python :: 3.11',
+        'Programming Language :: Python :: 3.12',
+        'Programming Language :: Python :: 3.13',
+        'Topic :: Scientific/Engineering :: Artificial Intelligence',
+        'Topic :: Scientific/Engineering :: Image Recognition',
+    ],
+    python_requires='>=3.9',
     packages=find_packages(include=['fishnet_mmdet', 'fishnet_mmdet.*']),
+    include_package_data=True,
     cmdclass=dict(build_py=BuildWithConfigs),
-    # Nothing is required here on purpose: whoever has mmdet has chosen its torch, mmcv and mmengine (or the forks with the
-    # same import names), and an install must not touch them. The package says on import what is missing or unfit.
+    # Empty on purpose: who has mmdet has chosen its torch, mmcv and mmengine (or the forks with the same import names), and
+    # an install must not change them. On import, the package says which of them is missing or too old.
     install_requires=[],
+    extras_require=dict(mmdet=MMDET),
 )

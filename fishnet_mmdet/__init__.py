@@ -4,10 +4,17 @@ Importing the package registers everything in it: ``custom_imports = dict(import
 allow_failed_imports=False)`` in a config is enough.
 """
 
+from . import compat
 from .environment import check_versions
 from .version import __version__
 
+compat.install()
 check_versions()
+
+from .ops import OPERATORS, install  # noqa: E402
+
+# Before anything imports mmcv.ops, as most modules of mmdet do.
+install(OPERATORS)
 
 from .checkpoints import FishNetPretrained, allow_training_state  # noqa: E402  after the check, whose message is clearer
 from .config_files import config_file  # noqa: E402

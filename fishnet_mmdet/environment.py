@@ -5,19 +5,19 @@ import re
 
 from .errors import FishNetError
 
-HOW_TO_INSTALL_MMCV = (
-    'compile it beside the torch that is installed: pip install "setuptools<81" wheel ninja, then '
-    'pip install --no-build-isolation --no-cache-dir --force-reinstall --no-deps "mmcv==2.1.0" '
-    '(about 9 minutes on 2 cores)'
-)
 #: Module: (lowest version, first version that is too new, how to install it).
 NEEDED = {
-    # From 2.6 on, torch can read a training checkpoint without running code that it may hold.
-    'torch': ((2, 6), (3,), 'pip install "torch>=2.6"'),
+    'torch': ((2, 0), (3,), 'pip install "torch>=2.0"'),
+    'numpy': ((1, 26), (3,), 'pip install "numpy>=1.26"'),
     'mmengine': ((0, 10), (1,), 'pip install mmengine==0.10.7'),
-    'mmcv': ((2, 0), (3,), HOW_TO_INSTALL_MMCV),
+    'mmcv': ((2, 0), (3,), 'pip install mmcv-lite==2.1.0'),
     'mmdet': ((3, 3), (4,), 'pip install mmdet==3.3.0'),
 }
+#: From this release on, torch is built for NumPy 2; before, its tensors cannot be made from NumPy 2's arrays.
+FIRST_TORCH_FOR_NUMPY_2 = (2, 3)
+#: What an import says where the system has no OpenGL, as in most containers; mmengine asks for the OpenCV that needs it.
+NO_OPENGL = 'libGL.so'
+HOW_TO_DO_WITHOUT_OPENGL = 'pip uninstall -y opencv-python; pip install opencv-python-headless'
 
 
 def check_versions() -> None:
@@ -26,37 +26,47 @@ def check_versions() -> None:
     Raises:
         FishNetError: If a package is missing or has the wrong version; the message holds the command that mends it.
     """
-    for name, (lowest, too_new, mend) in NEEDED.items():
-        try:
-            module = importlib.import_module(name)
-        except ImportError as error:
-            state = 'is not installed' if error.name == name else f'is installed and does not import ({error})'
-            raise FishNetError(f'fishnet_mmdet needs {name}, which {state}: {mend}') from error
-        except AssertionError as error:  # mmdet's own check of mmcv's and mmengine's versions
-            raise FishNetError(
-                f'{name} does not work with what is installed: {error} For mmcv: {NEEDED["mmcv"][-1]}'
-            ) from error
-        version = tuple(map(int, re.findall(r'\d+', module.__version__)[:3]))
-        if not lowest <= version < too_new:
-            raise FishNetError(
-                f'fishnet_mmdet needs {name} {dotted(lowest)} or newer, below {dotted(too_new)}; '
-                f'{module.__version__} is installed: {mend}'
-            )
+    versions = {name: _version(name) for name in NEEDED}
+    if versions['numpy'] >= (2,) and versions['torch'] < FIRST_TORCH_FOR_NUMPY_2:
+        raise FishNetError(
+            f'torch {dotted(versions["torch"])} does not work with NumPy {dotted(versions["numpy"])}: pip install "numpy<2", '
+            f'or install torch {dotted(FIRST_TORCH_FOR_NUMPY_2)} or newer'
+        )
 
 
 def check_ops() -> None:
-    """Checks that mmcv has its compiled ops, which a detector needs and the backbone does not.
+    """Checks that mmcv's operators can be imported, which a detector needs and the backbone does not.
 
     Raises:
-        FishNetError: If it has not; the message holds the command that compiles them.
+        FishNetError: If they cannot; the message holds the command that mends it.
     """
     try:
         importlib.import_module('mmcv._ext')
     except ImportError as error:
         raise FishNetError(
-            f'mmcv is installed without its compiled ops, or they were compiled beside another torch ({error}): '
-            f'{HOW_TO_INSTALL_MMCV}'
+            f'mmcv has no operators that work beside the installed torch ({error}): '
+            'pip uninstall -y mmcv; pip install mmcv-lite==2.1.0'
         ) from error
+
+
+def _version(name: str) -> tuple:
+    """The version of a module of `NEEDED`, checked."""
+    lowest, too_new, mend = NEEDED[name]
+    try:
+        module = importlib.import_module(name)
+    except ImportError as error:
+        state = 'is not installed' if error.name == name else f'is installed and does not import ({error})'
+        mend = HOW_TO_DO_WITHOUT_OPENGL if NO_OPENGL in str(error) else mend
+        raise FishNetError(f'fishnet_mmdet needs {name}, which {state}: {mend}') from error
+    except AssertionError as error:  # mmdet's own check of mmcv's and mmengine's versions
+        raise FishNetError(f'{name} does not work with what is installed: {error} For mmcv: {NEEDED["mmcv"][-1]}') from error
+    version = tuple(map(int, re.findall(r'\d+', module.__version__)[:3]))
+    if not lowest <= version < too_new:
+        raise FishNetError(
+            f'fishnet_mmdet needs {name} {dotted(lowest)} or newer, below {dotted(too_new)}; '
+            f'{module.__version__} is installed: {mend}'
+        )
+    return version
 
 
 def dotted(version: tuple) -> str:

@@ -12,9 +12,10 @@ from fishnet_mmdet.environment import check_ops, check_versions
 from fishnet_mmdet.errors import FishNetError
 
 COMMANDS = {
-    'torch': 'pip install',
+    'torch': 'pip install "torch>=2.0"',
+    'numpy': 'pip install "numpy>=1.26"',
     'mmengine': 'pip install mmengine==0.10.7',
-    'mmcv': 'mmcv==2.1.0',
+    'mmcv': 'pip install mmcv-lite==2.1.0',
     'mmdet': 'pip install mmdet==3.3.0',
 }
 
@@ -53,6 +54,7 @@ def test_missing(name, monkeypatch):
     'name, version',
     [
         ('torch', '1.13.1'),
+        ('numpy', '1.24.4'),
         ('mmengine', '0.9.1'),
         ('mmengine', '1.0.0'),
         ('mmcv', '1.7.2'),
@@ -74,6 +76,8 @@ def test_wrong_version(name, version, monkeypatch):
     [
         ('torch', '2.13.0+cu130'),
         ('torch', '2.10.0a0+git1234567'),
+        ('numpy', '1.26.4'),
+        ('numpy', '2.5.5'),
         ('mmengine', '0.10.7'),
         ('mmcv', '2.2.0'),
         ('mmdet', '3.3.0'),
@@ -103,11 +107,26 @@ def test_mmdet_s_own_check_of_mmcv(monkeypatch):
     assert COMMANDS['mmcv'] in text
 
 
-def test_ops_are_not_compiled(monkeypatch):
-    monkeypatch.setitem(sys.modules, 'mmcv._ext', None)
-    text = message(check_ops)
-    assert 'compiled ops' in text
-    assert 'pip install --no-build-isolation' in text and COMMANDS['mmcv'] in text
+@pytest.mark.parametrize(
+    'torch, numpy, fits',
+    [('2.0.1', '1.26.4', True), ('2.2.2', '2.0.2', False), ('2.3.0', '2.0.2', True), ('2.13.0+cpu', '2.4.6', True)],
+)
+def test_numpy_2_and_a_torch_that_was_built_for_numpy_1(torch, numpy, fits, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'torch', SimpleNamespace(__version__=torch))
+    monkeypatch.setitem(sys.modules, 'numpy', SimpleNamespace(__version__=numpy))
+    if fits:
+        check_versions()
+    else:
+        assert message(check_versions).startswith(
+            f'torch {torch} does not work with NumPy {numpy}: pip install "numpy<2", or install torch 2.3 or newer'
+        )
+
+
+def test_a_system_without_opengl(monkeypatch):
+    importing(monkeypatch, 'mmcv', ImportError('libGL.so.1: cannot open shared object file', name='cv2'))
+    text = message(check_versions)
+    assert 'mmcv, which is installed and does not import (libGL.so.1' in text
+    assert 'pip install opencv-python-headless' in text
 
 
 def test_ops_of_another_torch(monkeypatch):
@@ -117,7 +136,7 @@ def test_ops_of_another_torch(monkeypatch):
     assert COMMANDS['mmcv'] in text
 
 
-@pytest.mark.parametrize('name', ['torch', 'mmengine'])
+@pytest.mark.parametrize('name', ['torch', 'numpy', 'mmengine'])
 def test_the_package_says_so_before_it_imports_anything(name):
     code = f"""if True:
         import sys

@@ -1,4 +1,4 @@
-"""The set-up's steps: what is done is not done again, what was interrupted goes on, and a chosen torch stays chosen."""
+"""The set-up: what is done is not done again, a chosen torch stays chosen, and an old Python is refused."""
 
 import os
 import shutil
@@ -7,50 +7,114 @@ import subprocess
 import pytest
 from conftest import REPO
 
-STEPS = ('venv', 'torch', 'runtime', 'mmcv', 'package')
+READY = '.venv/ready'
 
 
 @pytest.fixture
-def steps(tmp_path):
-    """Tells which steps `make setup` would take, in a copy of the repository's set-up where some are done."""
+def make(tmp_path):
+    """Runs make in a copy of the repository's set-up."""
     shutil.copytree(REPO / 'requirements', tmp_path / 'requirements')
-    for name in ('Makefile', 'setup.py'):
+    for name in ('Makefile', 'setup.py', 'pyproject.toml'):
         shutil.copy(REPO / name, tmp_path)
-    done = tmp_path / '.venv/.done'
-    done.mkdir(parents=True)
 
-    def run(*arguments, finished):
-        for file in done.iterdir():
-            file.unlink()
-        for i, name in enumerate(STEPS):
-            if name in finished:
-                (done / name).write_text('torch==2.13.0\n' if name == 'torch' else '')
-                os.utime(done / name, (2e9 + i, 2e9 + i))
+    def run(*arguments):
         # A make around the tests would pass its own arguments on.
-        env = {name: value for name, value in os.environ.items() if name not in ('MAKEFLAGS', 'MAKELEVEL', 'TORCH')}
-        out = subprocess.run(['make', '-n', 'setup', *arguments], cwd=tmp_path, env=env, capture_output=True, text=True)
-        assert out.returncode == 0, out.stderr
-        marks = dict(
-            venv='-m venv', torch='.venv/.done/torch\n', runtime='requirements/runtime.txt', mmcv='Compiling', package='-e .'
-        )
-        return [name for name in STEPS if marks[name] in out.stdout]
+        env = {name: value for name, value in os.environ.items() if name not in ('MAKEFLAGS', 'MAKELEVEL', 'TORCH', 'PYTHON')}
+        return subprocess.run(['make', *arguments], cwd=tmp_path, env=env, capture_output=True, text=True)
 
     return run
 
 
-def test_a_fresh_clone_takes_every_step(steps):
-    assert steps(finished=()) == list(STEPS)
+@pytest.fixture
+def ready(tmp_path):
+    """Marks the set-up as done with some torch."""
+
+    def mark(torch='torch==2.13.0'):
+        file = tmp_path / READY
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(f'{torch}\n')
+        os.utime(file, (4e9, 4e9))
+
+    return mark
 
 
-def test_nothing_is_done_twice(steps):
-    assert steps(finished=STEPS) == []
+def steps(make, *arguments):
+    """The commands that `make setup` would run."""
+    done = make('-n', 'setup', *arguments)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
-@pytest.mark.parametrize('at', range(1, len(STEPS)))
-def test_an_interrupted_setup_goes_on(steps, at):
-    assert steps(finished=STEPS[:at]) == list(STEPS[at:])
+def test_a_fresh_clone_takes_every_step(make):
+    text = steps(make)
+    order = ['-m venv', "'torch<=", 'runtime.txt', 'dev.txt', 'openmmlab.txt', '-e .\n', f'> {READY}']
+    assert sorted(order, key=text.index) == order
 
 
-def test_another_torch_is_installed_and_mmcv_compiled_for_it(steps):
-    assert steps('TORCH=torch==2.7.1', finished=STEPS) == ['torch', 'runtime', 'mmcv', 'package']
-    assert steps('TORCH=torch==2.13.0', finished=STEPS) == []
+def test_nothing_is_done_twice(make, ready):
+    ready()
+    assert 'pip' not in steps(make)
+
+
+@pytest.mark.parametrize(
+    'file', ['setup.py', 'requirements/runtime.txt', 'requirements/openmmlab.txt', 'requirements/dev.txt']
+)
+def test_a_change_of_what_is_needed_is_installed(make, ready, tmp_path, file):
+    ready()
+    os.utime(tmp_path / file, (4e9 + 1, 4e9 + 1))
+    assert 'openmmlab.txt' in steps(make)
+
+
+def test_a_chosen_torch_stays_chosen(make, ready):
+    ready('torch==2.7.1')
+    assert 'pip' not in steps(make)
+    assert 'pip' not in steps(make, 'TORCH=torch==2.7.1')
+    assert "'torch==2.9.1'" in steps(make, 'TORCH=torch==2.9.1')
+
+
+def test_a_torch_with_a_numpy(make):
+    assert "'torch==2.2.2' 'numpy<2'" in steps(make, 'TORCH=torch==2.2.2 numpy<2')
+
+
+def test_the_environment_is_made_anew_unless_it_was_finished(make, ready, tmp_path):
+    """With stand-ins for Python and pip: an environment of an interrupted or older set-up is not built upon."""
+    log = tmp_path / 'log'
+    python = tmp_path / 'python'
+    python.write_text(f"""#!/bin/sh
+echo "$@" >> {log}
+if [ "$2" = venv ]; then mkdir -p .venv/bin && cp {tmp_path}/python .venv/bin/python; fi
+""")
+    python.chmod(0o755)
+    (tmp_path / '.venv').mkdir()
+    (tmp_path / '.venv/old').touch()
+
+    done = make('setup', f'PYTHON={python}')
+    assert done.returncode == 0, done.stderr
+    assert '-m venv --clear .venv' in log.read_text()
+    assert log.read_text().count(' install ') == 2
+    assert (tmp_path / READY).read_text().startswith('torch<=')
+
+    log.unlink()
+    done = make('setup', f'PYTHON={python}', 'TORCH=torch==2.7.1')
+    assert done.returncode == 0, done.stderr
+    assert 'venv' not in log.read_text() and 'torch==2.7.1' in log.read_text()
+    assert (tmp_path / READY).read_text() == 'torch==2.7.1\n'
+
+
+@pytest.mark.parametrize('code', ['exit 1', None])
+def test_a_python_that_is_too_old_or_not_there(make, tmp_path, code):
+    python = tmp_path / 'python'
+    if code:
+        python.write_text(f'#!/bin/sh\n{code}\n')
+        python.chmod(0o755)
+    done = make('setup', f'PYTHON={python}')
+    assert done.returncode != 0
+    assert f'The set-up needs Python 3.9 or newer, and {python} is not that.' in done.stdout
+    assert not (tmp_path / '.venv').exists()
+
+
+def test_help_names_every_target(make):
+    text = make('help').stdout
+    phony = next(line for line in (REPO / 'Makefile').read_text().splitlines() if line.startswith('.PHONY'))
+    for target in set(phony.split()[1:]) - {'help', 'FORCE'}:
+        assert f'make {target} ' in text

@@ -1,1 +1,1 @@
-"""The commands: one file each, with its arguments, checks and printed text; what they compute is a function elsewhere."""
+"""The commands, one file each: arguments, checks, and what is printed. They compute nothing that a notebook could not call."""
