@@ -7,7 +7,7 @@ from .matching import check_fits
 from .names import RELEASES
 from .pretrained import FishNetPretrained, check_pretrained
 from .reading import read_checkpoint
-from .training_state import allow_training_state
+from .training_state import allow_training_state, trust_pickled_files
 
 __all__ = [
     'RELEASES',
@@ -16,4 +16,5 @@ __all__ = [
     'check_fits',
     'check_pretrained',
     'read_checkpoint',
+    'trust_pickled_files',
 ]

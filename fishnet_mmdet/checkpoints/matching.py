@@ -75,22 +75,17 @@ def check_fits(model: nn.Module, checkpoint: Union[str, Path], trusted: bool = F
     if problem := differences(given, wanted, [name for name in given if name not in wanted]):
         raise FishNetError(
             f'{path} holds {describe(weights)}, which does not fit this {type(model).__name__}, {describe(wanted)}, of '
-            f'{len(wanted)} tensors: {problem}. {_remedy(given, wanted, path)}'
+            f'{len(wanted)} tensors: {problem}{_remedy(given, wanted)}'
         )
 
 
-def _remedy(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor], path: Path) -> str:
+def _remedy(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str:
     def has_head(names):
         return any(name.startswith('cls_head.') for name in names)
 
-    if has_head(wanted) and not has_head(given) and 'no FishNet' not in describe(given):
-        return (
-            'The file has no classification head. Convert the classifier again and keep its head: '
-            'python -m fishnet_mmdet convert FILE OUT --with-cls-head'
-        )
-    configs = sorted(path.parent.glob('*.py'))
-    saved = f', here {" or ".join(map(str, configs[:3]))}' if configs else ''
+    if not has_head(wanted) or has_head(given) or 'no FishNet' in describe(given):
+        return ''
     return (
-        'Use the config that the checkpoint was trained with: a run saves it, with the settings of --cfg-options, in its '
-        f'work dir{saved}'
+        '. The file has no classification head. Convert the classifier again and keep its head: '
+        'python -m fishnet_mmdet convert FILE OUT --with-cls-head'
     )

@@ -6,6 +6,7 @@ training state needs leads to a stand-in of ours, which accepts what numpy itsel
 """
 
 import math
+import os
 import pickle
 from typing import Callable
 
@@ -49,6 +50,16 @@ def allow_training_state() -> None:
             (_Array, 'array'),
         ]
     )
+
+
+def trust_pickled_files() -> None:
+    """Lets mmengine read its checkpoints on PyTorch before 2.6, where that can run code from the files.
+
+    For ``--trusted`` in the commands, which otherwise tell torch to read weights only. On PyTorch 2.6 and newer it changes
+    nothing.
+    """
+    if not PICKLES_ARE_DATA:
+        os.environ.pop('TORCH_FORCE_WEIGHTS_ONLY_LOAD', None)
 
 
 def _method_of_history(owner: type, name: str) -> Callable:

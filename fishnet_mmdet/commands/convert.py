@@ -1,16 +1,15 @@
-"""``convert``: extracts the FishNet backbone of a checkpoint."""
+"""convert: extracts the FishNet backbone of a checkpoint."""
 
 import argparse
 from typing import Optional, Sequence
 
 from ..checkpoints.convert import convert
-from .options import add_checkpoint_options
+from .arguments import add_checkpoint_options
 
 
 def main(argv: Optional[Sequence[str]] = None) -> None:
     """Converts a checkpoint and prints the new file."""
     parser = argparse.ArgumentParser(
-        prog='convert',
         description='Extract the FishNet backbone weights from a checkpoint and save them as NAME-HASH.pth (or .safetensors)',
     )
     parser.add_argument(

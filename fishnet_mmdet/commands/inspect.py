@@ -1,4 +1,4 @@
-"""``inspect``: shows which FishNet a checkpoint holds, and its other contents."""
+"""inspect: shows which FishNet a checkpoint holds, and its other contents."""
 
 import argparse
 import re
@@ -10,7 +10,7 @@ from ..checkpoints.architecture import detect
 from ..checkpoints.locate import local_file
 from ..checkpoints.reading import file_format, read_checkpoint, some, weights_in
 from ..checkpoints.urls import printable
-from .options import add_checkpoint_options
+from .arguments import add_checkpoint_options
 
 #: What mmengine's Runner logs of a validation that is an accuracy.
 ACCURACY = r'val/.*(acc|top\d|mAP)[^/]*'
@@ -19,9 +19,7 @@ STATISTICS = ('running_mean', 'running_var', 'num_batches_tracked')
 
 def main(argv: Optional[Sequence[str]] = None) -> None:
     """Prints the report on a checkpoint."""
-    parser = argparse.ArgumentParser(
-        prog='inspect', description='Show which FishNet a checkpoint holds, and its other contents'
-    )
+    parser = argparse.ArgumentParser(description='Show which FishNet a checkpoint holds, and its other contents')
     parser.add_argument('checkpoint', metavar='FILE', help='file, URL or name of published weights')
     add_checkpoint_options(parser)
     args = parser.parse_args(argv)

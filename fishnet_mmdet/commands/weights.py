@@ -1,4 +1,4 @@
-"""``weights``: lists the published weights, and downloads them."""
+"""weights: lists the published weights, and downloads them."""
 
 import argparse
 from typing import List, Optional, Sequence
@@ -15,7 +15,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         FishNetError: If the name is unknown, or the download fails; the message says what to save where by hand.
     """
     parser = argparse.ArgumentParser(
-        prog='weights', description='List the published weights of FishNet; with NAME, download them and print the path'
+        description='List the published weights of FishNet; with NAME, download them and print the path'
     )
     parser.add_argument('name', nargs='?', metavar='NAME', help='a name of the list')
     name = parser.parse_args(argv).name

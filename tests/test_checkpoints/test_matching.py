@@ -106,12 +106,9 @@ def test_the_backbone_alone_is_not_the_whole(model, tmp_path):
     assert 'no classification head' in message and '--with-cls-head' in message
 
 
-def test_the_config_that_the_run_saved_is_named(model, small_net, tmp_path):
-    torch.save(Whole(small_net(2), num_classes=10).state_dict(), tmp_path / 'epoch_1.pth')
-    message = message_of_refusal(model, tmp_path / 'epoch_1.pth')
-    assert 'in its work dir' in message and '--with-cls-head' not in message
-    (tmp_path / 'mine.py').touch()
-    assert str(tmp_path / 'mine.py') in message_of_refusal(model, tmp_path / 'epoch_1.pth')
+def test_the_classification_head_is_not_to_blame_for_other_differences(model, small_net, tmp_path):
+    torch.save(Whole(small_net(2), num_classes=10).state_dict(), tmp_path / 'x.pth')
+    assert '--with-cls-head' not in message_of_refusal(model, tmp_path / 'x.pth')
 
 
 @pytest.mark.parametrize('prefix', ['', 'module.'])

@@ -1,5 +1,6 @@
 """numpy's part of a training state: what numpy writes is read, and nothing else reaches numpy."""
 
+import os
 import pickle
 
 import numpy as np
@@ -100,3 +101,11 @@ def test_nothing_is_allowed_before_torch_2_6(monkeypatch):
 @pytest.mark.parametrize('version, data', [('2.5.1', False), ('2.0.1+cu117', False), ('2.6.0', True), ('2.13.0+cpu', True)])
 def test_which_versions_read_pickles_as_data(version, data):
     assert training_state.reads_pickles_as_data(version) == data
+
+
+@pytest.mark.parametrize('data', [True, False])
+def test_trust_lets_mmengine_read_whole_pickles_before_torch_2_6_only(data, monkeypatch):
+    monkeypatch.setenv('TORCH_FORCE_WEIGHTS_ONLY_LOAD', '1')
+    monkeypatch.setattr(training_state, 'PICKLES_ARE_DATA', data)
+    training_state.trust_pickled_files()
+    assert ('TORCH_FORCE_WEIGHTS_ONLY_LOAD' in os.environ) == data

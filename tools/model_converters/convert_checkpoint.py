@@ -1,10 +1,8 @@
 """Extracts the FishNet of a checkpoint: python tools/model_converters/convert_checkpoint.py FILE OUT"""
 
-try:
-    from fishnet_mmdet.engine import launch
-except ValueError as error:  # a FishNetError: the versions do not fit, and its message says what to do
-    raise SystemExit(f'error: {error}') from None
-from fishnet_mmdet.commands.convert import main
+import sys
+
+from fishnet_mmdet.__main__ import main
 
 if __name__ == '__main__':
-    launch.run(main)
+    main(['convert', *sys.argv[1:]])

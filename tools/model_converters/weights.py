@@ -1,10 +1,8 @@
 """Lists and downloads published weights: python tools/model_converters/weights.py [NAME]"""
 
-try:
-    from fishnet_mmdet.engine import launch
-except ValueError as error:  # a FishNetError: the versions do not fit, and its message says what to do
-    raise SystemExit(f'error: {error}') from None
-from fishnet_mmdet.commands.weights import main
+import sys
+
+from fishnet_mmdet.__main__ import main
 
 if __name__ == '__main__':
-    launch.run(main)
+    main(['weights', *sys.argv[1:]])
