@@ -62,7 +62,7 @@ def test_an_archive_in_an_archive(zipped, saved):
     assert 'is not a checkpoint' in message_of_refusal(zipped([('x.pth', inner)]))
 
 
-@pytest.mark.parametrize('content', [b'', b'<html>', bytes(5000)])
+@pytest.mark.parametrize('content', [b'', b'<html>', bytes(5000)], ids=['empty', 'html', 'zeros'])
 def test_no_weights_in_it(content, zipped):
     assert 'is not a checkpoint' in message_of_refusal(zipped([('x.pth', content)]))
 

@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from conftest import needs_2_6
 from mmengine.logging import HistoryBuffer, MessageHub
 from released import save_released
 from safetensors.torch import save_file
@@ -218,6 +219,7 @@ def test_code_is_not_run(way, name, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize('name', ['system', 'open', 'eval'])
 @pytest.mark.parametrize('legacy', [True, False])
+@needs_2_6
 def test_code_is_named(legacy, name, tmp_path):
     file = tmp_path / 'evil.tar'
     save_running(file, 'legacy' if legacy else 'zip', *calls(tmp_path / 'trace')[name])
@@ -226,6 +228,7 @@ def test_code_is_named(legacy, name, tmp_path):
     assert 'add_safe_globals' not in message
 
 
+@needs_2_6
 def test_a_class_of_ones_own_is_refused(tmp_path):
     allow_training_state()
     file = tmp_path / 'x.pth'
@@ -249,6 +252,7 @@ def test_a_class_of_ones_own_is_refused(tmp_path):
     ids=repr,
 )
 @pytest.mark.parametrize('legacy', [True, False])
+@needs_2_6
 def test_numbers_of_numpy_are_read_once_they_are_allowed(number, legacy, safe_globals, tmp_path):
     file = tmp_path / 'epoch_1.pth'
     torch.save(dict(number=number), file, _use_new_zipfile_serialization=not legacy)
@@ -266,6 +270,7 @@ def test_numbers_of_numpy_are_read_once_they_are_allowed(number, legacy, safe_gl
 
 
 @pytest.mark.parametrize('legacy', [True, False])
+@needs_2_6
 def test_training_state_is_read_once_it_is_allowed(hub, legacy, safe_globals, tmp_path):
     file = tmp_path / 'epoch_1.pth'
     content = dict(meta=dict(epoch=1), message_hub=hub.state_dict(), state_dict=weights())
@@ -289,12 +294,14 @@ def test_training_state_is_read_once_it_is_allowed(hub, legacy, safe_globals, tm
 
 
 @pytest.mark.parametrize('owner, name', [(dict, 'fromkeys'), (str, 'format'), (HistoryBuffer, '__init__')])
+@needs_2_6
 def test_the_training_state_brings_no_other_methods(owner, name, tmp_path):
     file = tmp_path / 'evil.pth'
     save_running(file, 'zip', getattr, owner, name)
     refused(file)
 
 
+@needs_2_6
 def test_numbers_of_numpy_1_are_read(tmp_path):
     file = tmp_path / 'epoch_1.pth'
     torch.save(dict(a=np.arange(3), b=np.float64(0.5)), file, _use_new_zipfile_serialization=False)
@@ -309,6 +316,7 @@ def test_numbers_of_numpy_1_are_read(tmp_path):
 @pytest.mark.parametrize(
     'best', [np.float64(78.5), np.float32(78.5), np.array(78.5), np.array([78.5], np.float32), torch.tensor([78.5])], ids=repr
 )
+@needs_2_6
 def test_a_released_file_with_the_accuracy_as_it_was_recorded(best, legacy, tmp_path):
     file = tmp_path / 'released.tar'
     save_released(weights(), file, legacy=legacy)
@@ -407,6 +415,7 @@ def test_before_torch_2_6_safetensors_are_read(old_torch, tmp_path):
     assert torch.equal(read_checkpoint(tmp_path / 'x.safetensors')['state_dict']['a.weight'], weights()['a.weight'])
 
 
+@needs_2_6
 def test_trust_changes_nothing_where_files_are_data(tmp_path):
     trace, file = tmp_path / 'trace', tmp_path / 'evil.tar'
     save_running(file, 'zip', *calls(trace)['system'])
