@@ -15,24 +15,27 @@ from .first_convolution import FIRST, adapt
 from .locate import by_hand, find, find_local, is_first_of_machine, local_file
 from .matching import COUNT, check_finite, differences
 from .names import RELEASES
-from .reading import read_checkpoint, some, weights_in
+from .reading import check_trust, read_checkpoint, some, weights_in
 from .urls import is_remote, printable
 
 
-def check_pretrained(checkpoint: str) -> None:
+def check_pretrained(checkpoint: str, trusted: bool = False) -> None:
     """Checks that pretrained weights are there, before a run begins; downloads them if they have to be.
 
     Of several processes on one machine, only the first downloads.
 
     Args:
         checkpoint (str): A name of ``RELEASES``, a path or a URL.
+        trusted (bool): As in :class:`FishNetPretrained`.
 
     Raises:
-        FishNetError: If they are not there; the message says where to get them, where to put them, and how to train
-            without them.
+        FishNetError: If this PyTorch must not read them, or they are not there; the message says where to get them, where
+            to put them, and how to train without them.
     """
     if checkpoint in RELEASES or is_remote(checkpoint):
         if is_first_of_machine():
+            if checkpoint in RELEASES and find_local(checkpoint) is None:
+                check_trust(RELEASES[checkpoint].file_name, trusted)  # before the download
             try:
                 find(checkpoint)
             except FishNetError as error:
@@ -93,7 +96,7 @@ class FishNetPretrained:
                 'the backbone'
             )
         if not is_remote(self.checkpoint) and self.checkpoint not in RELEASES:
-            check_pretrained(self.checkpoint)
+            check_pretrained(self.checkpoint, self.trusted)
         file = local_file(self.checkpoint)
         weights = weights_in(read_checkpoint(file, self.trusted), file)
         found = detect(weights, file, self.prefix)

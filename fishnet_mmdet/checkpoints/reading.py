@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..errors import FishNetError
 from .archive import ZIP_START, member_of, open_weights
+from .names import RELEASES
 from .training_state import PICKLES_ARE_DATA
 
 ZIP, LEGACY, SAFETENSORS, ARCHIVE = FORMATS = (
@@ -84,19 +85,37 @@ def read_checkpoint(file: Union[str, Path], trusted: bool = False) -> dict:
     """
     if file_format(file) == SAFETENSORS:
         return _read_safetensors(file)
-    if not PICKLES_ARE_DATA and not trusted:
-        raise FishNetError(
-            f'{file} is a pickled file, and PyTorch {torch.__version__} can be made to run code by pickled files '
-            '(CVE-2025-32434). Convert it once where PyTorch is 2.6 or newer: python -m fishnet_mmdet convert '
-            f'{file} {Path(Path(file).name.partition(".")[0]).with_suffix(".safetensors")}, and use the new file. Or, only if '
-            'you made the file yourself, allow it: trusted=True in init_cfg, --trusted in the commands'
-        )
+    check_trust(file, trusted)
     # An open file: of a path, torch.load takes the suffix for the format.
     with open_weights(file) as opened:
         checkpoint = _unpickle(opened, file)
     if not isinstance(checkpoint, dict):
         raise FishNetError(f'{file} holds a {type(checkpoint).__name__}, not a checkpoint')
     return checkpoint
+
+
+def check_trust(file: Union[str, Path], trusted: bool) -> None:
+    """Checks that a pickled file may be read by this PyTorch.
+
+    Args:
+        file (str | Path): A file of ``torch.save``. It need not exist yet.
+        trusted (bool): As in :func:`read_checkpoint`.
+
+    Raises:
+        FishNetError: If not; the message says how to go on.
+    """
+    if PICKLES_ARE_DATA or trusted:
+        return
+    names = [name for name, release in RELEASES.items() if release.file_name == Path(file).name]
+    if names:
+        command = f'{names[0]} {names[0]}.safetensors, and copy the new file to checkpoints/ here, where its name is found'
+    else:
+        command = f'{file} {Path(file).name.partition(".")[0]}.safetensors, and use the new file'
+    raise FishNetError(
+        f'{file} is a pickled file, and PyTorch {torch.__version__} can be made to run code by pickled files '
+        f'(CVE-2025-32434). Convert it once where PyTorch is 2.6 or newer: python -m fishnet_mmdet convert {command}. '
+        'Or, only if you made the file yourself, allow it: trusted=True in init_cfg, --trusted in the commands'
+    )
 
 
 def _unpickle(opened: BinaryIO, file: Union[str, Path]) -> object:
