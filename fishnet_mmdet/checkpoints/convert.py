@@ -14,6 +14,7 @@ from torch import Tensor
 from ..errors import FishNetError
 from ..models import FISHES, FISHNEXTS, FishNet
 from .architecture import FishWeights, detect
+from .first_convolution import FIRST, adapt
 from .locate import local_file
 from .matching import COUNT, check_finite, differences
 from .reading import read_checkpoint, weights_in
@@ -81,6 +82,9 @@ def check_whole(found: FishWeights, source: Path) -> None:
     norm_cfg = dict(type=norm) if norm == 'BN' else dict(type=norm, num_groups=1)
     with torch.device('meta'):
         whole = FishNet(fish, norm_cfg=norm_cfg, **outputs).state_dict()
+    if FIRST in found.backbone:
+        # A network for grey images, or for more than three channels, is whole too.
+        whole = adapt(whole, found.backbone)
     if problem := differences(found.backbone, whole, [name for name in found.backbone if name not in whole]):
         raise FishNetError(f'{source} holds {found.description}, and not the whole of it: {problem}')
 

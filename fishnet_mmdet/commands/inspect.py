@@ -7,6 +7,7 @@ from typing import Dict, Iterator, List, Optional, Sequence
 from torch import Tensor
 
 from ..checkpoints.architecture import detect
+from ..checkpoints.first_convolution import FIRST
 from ..checkpoints.locate import local_file
 from ..checkpoints.reading import file_format, read_checkpoint, some, weights_in
 from ..checkpoints.urls import printable
@@ -44,6 +45,9 @@ def report(checkpoint: str, prefix: Optional[str] = None, trusted: bool = False)
     options = f'checkpoint={printable(checkpoint)!r}' + (f', prefix={prefix!r}' if prefix else '')
     loader = f"init_cfg=dict(type='FishNetPretrained', {options})"
     network = found.architecture
+    channels = found.backbone[FIRST].shape[1] if FIRST in found.backbone else 3
+    if channels != 3:
+        loader = f'in_channels={channels}, {loader}'
     if network.depth:
         loader = f'type={network.type!r}, depth={network.depth}, {loader}'
     lines = [

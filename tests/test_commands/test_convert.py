@@ -13,6 +13,7 @@ from safetensors import safe_open
 from fishnet_mmdet import FishNet
 from fishnet_mmdet.checkpoints import FishNetPretrained, check_fits
 from fishnet_mmdet.checkpoints.convert import convert
+from fishnet_mmdet.commands.inspect import report
 from fishnet_mmdet.errors import FishNetError
 from fishnet_mmdet.models import ClassificationHead, as_classifier_weights
 
@@ -121,6 +122,18 @@ def refused(out, *args, **kwargs):
         convert(*args, out, **kwargs)
     assert sorted(out.parent.iterdir()) == before
     return str(error.value)
+
+
+@pytest.mark.parametrize('channels', [1, 4])
+def test_a_network_for_other_images_is_whole(channels, tmp_path):
+    with torch.device('meta'):
+        shapes = {name: list(tensor.shape) for name, tensor in FishNet(99).state_dict().items()}
+    shapes['stem.conv1.weight'][1] = channels
+    torch.save({name: torch.zeros(()).expand(shape) for name, shape in shapes.items()}, tmp_path / 'x.pth')
+    _, slim = read(convert(str(tmp_path / 'x.pth'), tmp_path / 'slim.pth'))
+    assert {name: list(tensor.shape) for name, tensor in slim.items()} == shapes
+    config = [line for line in report(str(tmp_path / 'x.pth')) if line.startswith('in a config')]
+    assert f'depth=99, in_channels={channels}, init_cfg' in config[0]
 
 
 @pytest.mark.parametrize('name', ['x.tar', 'x', 'x.PTH', 'x.pth.bak'])
