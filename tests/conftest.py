@@ -12,7 +12,9 @@ import pytest
 import torch
 from mmengine.logging import MMLogger
 from released import fill_by_rule
+from web_server import cache, saved, site  # noqa: F401  fixtures
 
+from fishnet_mmdet.checkpoints import download, reading, training_state
 from fishnet_mmdet.datasets.shapes import CLASSES, make_shapes
 
 REPO = Path(__file__).parents[1]
@@ -107,6 +109,19 @@ test_evaluator = val_evaluator
 default_hooks = dict(logger=dict(interval=1))
 {more}
 """
+
+
+#: For tests of pickled files with more in them than tensors.
+needs_2_6 = pytest.mark.skipif(
+    not training_state.PICKLES_ARE_DATA, reason='before PyTorch 2.6 no type can be allowed, and pickled files are refused'
+)
+
+
+@pytest.fixture(autouse=True)
+def own_pickles(monkeypatch):
+    """Lets PyTorch before 2.6 read pickled files, which the tests make themselves. Tests of the refusal undo it."""
+    for module in (reading, download):
+        monkeypatch.setattr(module, 'PICKLES_ARE_DATA', True)
 
 
 @pytest.fixture(scope='session')

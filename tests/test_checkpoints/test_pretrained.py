@@ -1,5 +1,9 @@
 """Loading weights as a config asks for it: init_cfg=dict(type='FishNetPretrained', checkpoint=FILE)."""
 
+import json
+import zipfile
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -11,7 +15,7 @@ from released import ReleasedFishNet, fill_by_rule, released_weights, save_relea
 from safetensors.torch import save_file
 
 from fishnet_mmdet import FishNet
-from fishnet_mmdet.checkpoints import FishNetPretrained, check_pretrained
+from fishnet_mmdet.checkpoints import FishNetPretrained, check_pretrained, reading
 from fishnet_mmdet.errors import FishNetError
 from fishnet_mmdet.models import FishNeXt
 from fishnet_mmdet.models.released import rename_released
@@ -408,3 +412,44 @@ def test_what_is_loaded_computes_what_the_released_model_does(released_99, tmp_p
             for ours, their in zip(net(image), wanted):
                 assert ours.shape == their.shape
                 assert (ours - their).abs().max() < 1e-5 * their.abs().max()
+
+
+def test_the_init_log_says_where_the_values_are_from(small_net, small_fish, tmp_path):
+    file = save(small_net().state_dict(), tmp_path / 'own.pth')
+    net = FishNet(small_fish(), init_cfg=init_cfg(file))
+    seen = {}
+    record = net._dump_init_info
+    net._dump_init_info = lambda *args, **kwargs: (
+        seen.update({name: net._params_init_info[parameter]['init_info'] for name, parameter in net.named_parameters()}),
+        record(*args, **kwargs),
+    )
+    net.init_weights()
+    assert len(seen) > 100 and set(seen.values()) == {f'FishNetPretrained: load from {file}'}
+
+
+@pytest.mark.parametrize('trusted', [True, False])
+def test_before_torch_2_6_a_pickled_file_has_to_be_trusted(trusted, small_net, small_fish, tmp_path, monkeypatch):
+    monkeypatch.setattr(reading, 'PICKLES_ARE_DATA', False)
+    weights = small_net().state_dict()
+    net = FishNet(small_fish(), init_cfg=dict(**init_cfg(save(weights, tmp_path / 'own.pth')), trusted=trusted))
+    if trusted:
+        net.init_weights()
+        assert_equal(net.state_dict(), weights)
+    else:
+        with pytest.raises(FishNetError, match='trusted=True in init_cfg'):
+            net.init_weights()
+
+
+def test_pytorchcv_file_sets_every_tensor(tmp_path, mmengine_log):
+    keys = json.loads((Path(__file__).parents[1] / 'data/pytorchcv_fishnet150_keys.json').read_text())
+    weights = {name: torch.tensor(len(name) / 100).expand(tuple(shape)) for name, shape in keys}
+    torch.save(weights, tmp_path / 'x.pth')
+    with zipfile.ZipFile(tmp_path / 'x.pth.zip', 'w') as archive:
+        archive.write(tmp_path / 'x.pth', 'x.pth')
+    net = FishNet(150)
+    FishNetPretrained(str(tmp_path / 'x.pth.zip'))(net)
+    assert_equal(
+        net.state_dict(),
+        {name: tensor.to(net.state_dict().get(name, tensor).dtype) for name, tensor in rename_released(weights).items()},
+    )
+    assert "pytorchcv's classifier, FishNet-150" in mmengine_log.text

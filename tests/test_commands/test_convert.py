@@ -1,7 +1,6 @@
 """Slim files: what is in them, how they are named, and that they load as the whole ones do."""
 
 import hashlib
-import runpy
 from pathlib import Path
 
 import pytest
@@ -13,15 +12,12 @@ from safetensors import safe_open
 
 from fishnet_mmdet import FishNet
 from fishnet_mmdet.checkpoints import FishNetPretrained, check_fits
+from fishnet_mmdet.checkpoints.convert import convert
+from fishnet_mmdet.commands.inspect import report
 from fishnet_mmdet.errors import FishNetError
 from fishnet_mmdet.models import ClassificationHead, as_classifier_weights
 
-TOOL = REPO / 'tools/convert_checkpoint.py'
-
-
-@pytest.fixture(scope='module')
-def convert():
-    return runpy.run_path(str(TOOL))['convert']
+TOOL = REPO / 'tools/model_converters/convert_checkpoint.py'
 
 
 @pytest.fixture(scope='module')
@@ -48,7 +44,7 @@ def read(file):
 
 @pytest.mark.parametrize('suffix', ['.pth', '.safetensors'])
 @pytest.mark.parametrize('with_cls_head', [False, True])
-def test_a_released_file_there_and_back(with_cls_head, suffix, convert, released, weights, tmp_path):
+def test_a_released_file_there_and_back(with_cls_head, suffix, released, weights, tmp_path):
     before = released.read_bytes()
     file = convert(str(released), tmp_path / f'slim{suffix}', with_cls_head)
     assert [*tmp_path.iterdir()] == [file]
@@ -74,7 +70,7 @@ def test_a_released_file_there_and_back(with_cls_head, suffix, convert, released
     assert [*tmp_path.iterdir()] == [file]
 
 
-def test_with_its_score_a_file_is_a_whole_classifier(convert, released, tmp_path):
+def test_with_its_classification_head_a_file_is_a_whole_classifier(released, tmp_path):
     file = convert(str(released), tmp_path / 'slim.pth', with_cls_head=True)
     model = BaseModule()
     model.backbone, model.cls_head = FishNet(99), ClassificationHead(2112)
@@ -84,7 +80,7 @@ def test_with_its_score_a_file_is_a_whole_classifier(convert, released, tmp_path
     assert alone.stat().st_size < 0.85 * released.stat().st_size
 
 
-def test_a_detector_with_memory_shared_between_its_tensors(convert, small_net, tmp_path):
+def test_a_detector_with_memory_shared_between_its_tensors(small_net, tmp_path):
     weights = small_net().state_dict()
     big = torch.zeros(100_000)
     given = {}
@@ -105,7 +101,7 @@ def test_a_detector_with_memory_shared_between_its_tensors(convert, small_net, t
         assert (slim['stem.norm1.bias'] == 0).all()
 
 
-def test_a_shortened_head_is_whole(convert, tmp_path):
+def test_a_shortened_head_is_whole(tmp_path):
     for outputs in (dict(out_indices=(0,), head_output='concat'), dict(out_indices=(0,)), dict(out_indices=(1, 2))):
         net = FishNet(77, **outputs)
         torch.save(net.state_dict(), tmp_path / 'x.pth')
@@ -113,13 +109,13 @@ def test_a_shortened_head_is_whole(convert, tmp_path):
         assert slim.keys() == net.state_dict().keys()
 
 
-def test_group_norm_is_whole(convert, tmp_path):
+def test_group_norm_is_whole(tmp_path):
     net = FishNet(77, norm_cfg=dict(type='GN', num_groups=2))
     torch.save(net.state_dict(), tmp_path / 'x.pth')
     assert read(convert(str(tmp_path / 'x.pth'), tmp_path / 'slim.pth'))[1].keys() == net.state_dict().keys()
 
 
-def refused(convert, out, *args, **kwargs):
+def refused(out, *args, **kwargs):
     """The message, after which there is no file."""
     before = sorted(out.parent.iterdir())
     with pytest.raises(FishNetError) as error:
@@ -128,36 +124,48 @@ def refused(convert, out, *args, **kwargs):
     return str(error.value)
 
 
+@pytest.mark.parametrize('channels', [1, 4])
+def test_a_network_for_other_images_is_whole(channels, tmp_path):
+    with torch.device('meta'):
+        shapes = {name: list(tensor.shape) for name, tensor in FishNet(99).state_dict().items()}
+    shapes['stem.conv1.weight'][1] = channels
+    torch.save({name: torch.zeros(()).expand(shape) for name, shape in shapes.items()}, tmp_path / 'x.pth')
+    _, slim = read(convert(str(tmp_path / 'x.pth'), tmp_path / 'slim.pth'))
+    assert {name: list(tensor.shape) for name, tensor in slim.items()} == shapes
+    config = [line for line in report(str(tmp_path / 'x.pth')) if line.startswith('in a config')]
+    assert f'depth=99, in_channels={channels}, init_cfg' in config[0]
+
+
 @pytest.mark.parametrize('name', ['x.tar', 'x', 'x.PTH', 'x.pth.bak'])
-def test_a_file_of_another_name_is_not_written(name, convert, released, tmp_path):
-    assert '.pth or .safetensors' in refused(convert, tmp_path / name, str(released))
+def test_a_file_of_another_name_is_not_written(name, released, tmp_path):
+    assert '.pth or .safetensors' in refused(tmp_path / name, str(released))
 
 
-def test_what_is_not_worth_keeping_is_refused(convert, released, small_net, tmp_path):
+def test_what_is_not_worth_keeping_is_refused(released, small_net, tmp_path):
     source, out = tmp_path / 'x.pth', tmp_path / 'slim.pth'
     torch.save(torch.nn.Linear(2, 3).state_dict(), source)
-    assert 'no FishNet' in refused(convert, out, str(source))
+    assert 'no FishNet' in refused(out, str(source))
     weights = small_net().state_dict()
     weights['bridge.conv1.weight'] = weights['bridge.conv1.weight'] * float('nan')
     torch.save(weights, source)
-    assert 'bridge.conv1.weight' in refused(convert, out, str(source))
+    assert 'bridge.conv1.weight' in refused(out, str(source))
     torch.save(small_net().state_dict(), source)
-    assert 'no classification head' in refused(convert, out, str(source), with_cls_head=True)
+    assert 'no classification head' in refused(out, str(source), with_cls_head=True)
 
 
 @pytest.mark.parametrize(
     'name', ['stem.conv1.weight', 'body.stage2.refine.0.norm2.running_var', 'head.stage3.refine.1.conv3.weight']
 )
-def test_a_released_model_without_one_of_its_tensors_is_refused(name, convert, tmp_path):
+def test_a_released_model_without_one_of_its_tensors_is_refused(name, tmp_path):
     with torch.device('meta'):
         net = FishNet(99)
     given = {key: torch.zeros(()).expand(tensor.shape) for key, tensor in net.state_dict().items() if key != name}
     torch.save(given, tmp_path / 'x.pth')
-    message = refused(convert, tmp_path / 'slim.pth', str(tmp_path / 'x.pth'))
+    message = refused(tmp_path / 'slim.pth', str(tmp_path / 'x.pth'))
     assert 'FishNet-99' in message and f'1 tensors are missing in the file: {name}' in message
 
 
-def test_the_source_is_never_written_over(convert, small_net, tmp_path):
+def test_the_source_is_never_written_over(small_net, tmp_path):
     torch.save(small_net().state_dict(), tmp_path / 'slim.pth')
     file = convert(str(tmp_path / 'slim.pth'), tmp_path / 'slim.pth')
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([file.name, 'slim.pth'])
@@ -166,11 +174,11 @@ def test_the_source_is_never_written_over(convert, small_net, tmp_path):
     link.symlink_to(tmp_path / 'slim.pth')
     content = (tmp_path / 'slim.pth').read_bytes()
     (tmp_path / 'again' / file.name).symlink_to(link)
-    assert 'slim already' in refused(convert, link, str(link))
+    assert 'slim already' in refused(link, str(link))
     assert (tmp_path / 'slim.pth').read_bytes() == content
 
 
-def test_a_folder_that_cannot_be_made(convert, small_net, tmp_path):
+def test_a_folder_that_cannot_be_made(small_net, tmp_path):
     torch.save(small_net().state_dict(), tmp_path / 'x.pth')
     with pytest.raises(FishNetError, match='cannot be written'):
         convert(str(tmp_path / 'x.pth'), tmp_path / 'x.pth' / 'slim.pth')
@@ -181,7 +189,7 @@ def test_the_command(command, tmp_path):
     with torch.device('meta'):
         shapes = {name: tensor.shape for name, tensor in ReleasedFishNet(150).state_dict().items()}
     save_released({name: torch.tensor(0.5).expand(shape) for name, shape in shapes.items()}, tmp_path / 'x.tar', legacy=False)
-    out = command(TOOL, 'x.tar', 'slim.safetensors', '--with-cls-head')
+    out = command(TOOL, 'x.tar', 'slim.safetensors', '--with-cls-head', '--trusted')
     (file,) = tmp_path.glob('slim-*')
     assert Path(out.strip().splitlines()[-1]).name == file.name
     assert len(read(file)[1]) == len(shapes)

@@ -1,4 +1,4 @@
-"""What a checkpoint holds, told from its tensors' names and shapes: which network, and what around it."""
+"""Detection of the architecture: which network a checkpoint holds, and as a part of what, by its tensors' names and shapes."""
 
 import re
 from typing import Dict, List, Mapping, NamedTuple, Optional
@@ -8,16 +8,18 @@ from torch import Tensor
 
 from ..errors import FishNetError
 from ..models.fish import EXPANSION, FISHES, FISHNEXTS
-from ..models.released import PARTS, is_released, rename_released
+from ..models.released import PARTS, rename_released, source_of
 from .reading import some
 
 KINDS = dict(
-    released='a released classifier, {}',
+    authors='a released classifier, {}',
+    pytorchcv="pytorchcv's classifier, {}",
     classifier='a classifier with {}',
     detector='a detector with {}',
     backbone='{} alone',
 )
-BLOCK = r'(?:tail\.stage\d+|bridge\.refine|(?:body|head)\.stage\d+\.(?:refine|transfer))'
+#: No fish has hundreds of stages or units: a name with a larger number is none of its names.
+BLOCK = r'(?:tail\.stage\d{1,2}|bridge\.refine|(?:body|head)\.stage\d{1,2}\.(?:refine|transfer))'
 
 
 class Architecture(NamedTuple):
@@ -60,7 +62,7 @@ class Row(NamedTuple):
     """Channels that a filter of the 3x3 convolution sees."""
 
 
-def recognise(weights: Mapping[str, Tensor], file: str, prefix: Optional[str] = None) -> FishWeights:
+def detect(weights: Mapping[str, Tensor], file: str, prefix: Optional[str] = None) -> FishWeights:
     """Finds the FishNet in a checkpoint, whatever it is a part of.
 
     Args:
@@ -71,9 +73,8 @@ def recognise(weights: Mapping[str, Tensor], file: str, prefix: Optional[str] = 
     Raises:
         FishNetError: If there is no FishNet, none at the prefix, or several that differ.
     """
-    released = is_released(weights)
-    if released:
-        weights = rename_released(weights)
+    source = source_of(weights)
+    weights = rename_released(weights)
     found = _prefixes(weights)
     if not found:
         raise FishNetError(f'{file} holds {describe(weights)}')
@@ -94,7 +95,7 @@ def recognise(weights: Mapping[str, Tensor], file: str, prefix: Optional[str] = 
     }
     own = (root + 'cls_head.', *(found[0] + part for part in PARTS))
     other = {name: tensor for name, tensor in weights.items() if not name.startswith(own)}
-    kind = 'released' if released else 'detector' if other else 'classifier' if cls_head else 'backbone'
+    kind = source if source else 'detector' if other else 'classifier' if cls_head else 'backbone'
     return FishWeights(kind, architecture(first), first, cls_head, other)
 
 
@@ -104,13 +105,12 @@ def describe(weights: Mapping[str, Tensor]) -> str:
     Args:
         weights (Mapping[str, Tensor]): The tensors of the checkpoint by name.
     """
-    renamed = rename_released(weights) if is_released(weights) else weights
-    found = _prefixes(renamed)
+    found = _prefixes(rename_released(weights))
     if not found:
         return f'no FishNet: its first tensors are {some(list(weights))}'
     if len(found) > 1:
         return f'several FishNets, {_quoted(found)}'
-    return recognise(weights, '').description
+    return detect(weights, '').description
 
 
 def architecture(backbone: Mapping[str, Tensor]) -> Architecture:
@@ -142,7 +142,7 @@ def architecture(backbone: Mapping[str, Tensor]) -> Architecture:
 
 def _prefixes(weights: Mapping[str, Tensor]) -> List[str]:
     """What stands before the names of the FishNets' tensors. No other network is known to have stages in a tail."""
-    matches = (re.match(r'(|.*\.)tail\.stage\d+\.\d+\.conv\d\.weight$', name) for name in weights)
+    matches = (re.match(r'(|.*\.)tail\.stage\d{1,2}\.\d{1,3}\.conv\d\.weight$', name) for name in weights)
     return list(dict.fromkeys(match[1] for match in matches if match))
 
 
@@ -158,7 +158,7 @@ def _equal(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
 def _rows_of_weights(backbone: Mapping[str, Tensor]) -> Dict[str, Row]:
     rows = {}
     for name, tensor in backbone.items():
-        if match := re.match(rf'({BLOCK})\.(\d+)\.(.+)', name):
+        if match := re.match(rf'({BLOCK})\.(\d{{1,3}})\.(.+)', name):
             block, index, member = match.groups()
             row = rows.get(block, Row(0, None, None))
             row = row._replace(units=max(row.units, int(index) + 1))

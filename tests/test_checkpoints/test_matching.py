@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 
 from fishnet_mmdet import FishNet
 from fishnet_mmdet.checkpoints import check_fits
-from fishnet_mmdet.checkpoints.fitting import check_finite
+from fishnet_mmdet.checkpoints.matching import check_finite
 from fishnet_mmdet.errors import FishNetError
 from fishnet_mmdet.models import ClassificationHead, as_classifier_weights
 
@@ -101,7 +101,14 @@ def test_no_fishnet_in_the_file_or_the_model(model, tmp_path):
 
 def test_the_backbone_alone_is_not_the_whole(model, tmp_path):
     torch.save(model.backbone.state_dict(), tmp_path / 'x.pth')
-    assert 'are missing in the file: backbone.stem.conv1.weight' in message_of_refusal(model, tmp_path / 'x.pth')
+    message = message_of_refusal(model, tmp_path / 'x.pth')
+    assert 'are missing in the file: backbone.stem.conv1.weight' in message
+    assert 'no classification head' in message and '--with-cls-head' in message
+
+
+def test_the_classification_head_is_not_to_blame_for_other_differences(model, small_net, tmp_path):
+    torch.save(Whole(small_net(2), num_classes=10).state_dict(), tmp_path / 'x.pth')
+    assert '--with-cls-head' not in message_of_refusal(model, tmp_path / 'x.pth')
 
 
 @pytest.mark.parametrize('prefix', ['', 'module.'])

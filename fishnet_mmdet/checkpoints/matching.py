@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from ..errors import FishNetError
 from ..models import as_classifier_weights
-from .fetching import local_file
+from .architecture import describe
+from .locate import local_file
 from .reading import read_checkpoint, some, weights_in
-from .recognise import describe
 
 COUNT = 'num_batches_tracked'
 
@@ -57,22 +57,35 @@ def check_finite(tensors: Mapping[str, Tensor], file: str) -> None:
         )
 
 
-def check_fits(model: nn.Module, checkpoint: Union[str, Path]) -> None:
+def check_fits(model: nn.Module, checkpoint: Union[str, Path], trusted: bool = False) -> None:
     """Checks that a checkpoint has all tensors of a model, and no others.
 
     Args:
         model (nn.Module): A whole detector or classifier. For a classifier, a released file fits too.
-        checkpoint (str | Path): A file or an address.
+        checkpoint (str | Path): A file, a URL or a name of published weights.
+        trusted (bool): As in :func:`fishnet_mmdet.checkpoints.read_checkpoint`.
 
     Raises:
         FishNetError: If the file cannot be read, or a name or shape differs; the message names the first ones.
     """
     path = local_file(str(checkpoint))
-    weights = weights_in(read_checkpoint(path), path)
+    weights = weights_in(read_checkpoint(path, trusted), path)
     wanted = (model.module if is_model_wrapper(model) else model).state_dict()
     given = {re.sub(r'^module\.', '', name): tensor for name, tensor in as_classifier_weights(weights).items()}
     if problem := differences(given, wanted, [name for name in given if name not in wanted]):
         raise FishNetError(
             f'{path} holds {describe(weights)}, which does not fit this {type(model).__name__}, {describe(wanted)}, of '
-            f'{len(wanted)} tensors: {problem}'
+            f'{len(wanted)} tensors: {problem}{_remedy(given, wanted)}'
         )
+
+
+def _remedy(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str:
+    def has_head(names):
+        return any(name.startswith('cls_head.') for name in names)
+
+    if not has_head(wanted) or has_head(given) or 'no FishNet' in describe(given):
+        return ''
+    return (
+        '. The file has no classification head. Convert the classifier again and keep its head: '
+        'python -m fishnet_mmdet convert FILE OUT --with-cls-head'
+    )

@@ -1,60 +1,55 @@
-"""Makes a slim file of a checkpoint's FishNet: python tools/convert_checkpoint.py IN OUT"""
+"""Conversion: the FishNet of any checkpoint in a small file of its own."""
 
-import argparse
 import contextlib
 import hashlib
 import json
 import os
 import re
 from pathlib import Path
-
-try:
-    from fishnet_mmdet.engine import launch
-except ValueError as error:  # a FishNetError: the stack does not fit, and its message says what to do
-    raise SystemExit(f'error: {error}') from None
+from typing import Dict, Optional, Union
 
 import torch
+from torch import Tensor
 
-from fishnet_mmdet import FishNet
-from fishnet_mmdet.checkpoints.fetching import local_file
-from fishnet_mmdet.checkpoints.fitting import COUNT, check_finite, differences
-from fishnet_mmdet.checkpoints.reading import read_checkpoint, weights_in
-from fishnet_mmdet.checkpoints.recognise import recognise
-from fishnet_mmdet.errors import FishNetError
-from fishnet_mmdet.models import FISHES, FISHNEXTS
+from ..errors import FishNetError
+from ..models import FISHES, FISHNEXTS, FishNet
+from .architecture import FishWeights, detect
+from .first_convolution import FIRST, adapt
+from .locate import local_file
+from .matching import COUNT, check_finite, differences
+from .reading import read_checkpoint, weights_in
 
 SUFFIXES = ('.pth', '.safetensors')
 
 
-def parse_args():
-    """The arguments."""
-    parser = argparse.ArgumentParser(
-        description='Write the FishNet of a checkpoint, as plain tensors, to a file with the beginning of its hash in its name'
-    )
-    parser.add_argument('checkpoint', metavar='IN', help='file or address: released, of a classifier or detector, plain')
-    parser.add_argument('out', metavar='OUT', help='NAME.pth or NAME.safetensors; NAME-HASH.pth is written')
-    parser.add_argument('--with-cls-head', action='store_true', help='keep the classification head too, for tools/test.py')
-    parser.add_argument('--prefix', help='what the names of the backbone begin with, where there are several')
-    return parser.parse_args()
+def convert(
+    checkpoint: str,
+    out: Union[str, Path],
+    with_cls_head: bool = False,
+    prefix: Optional[str] = None,
+    trusted: bool = False,
+) -> Path:
+    """Writes the FishNet of a checkpoint to a file of its own: ``dict(meta=..., state_dict=...)``.
 
+    Args:
+        checkpoint (str): A name of published weights, a path or a URL.
+        out (str | Path): NAME.pth or NAME.safetensors. The beginning of the file's SHA-256 is put into the name.
+        with_cls_head (bool): Whether to keep the classification head too. The names are then those of a classifier.
+        prefix (str, optional): What the names of the backbone's tensors begin with, where there are several FishNets.
+        trusted (bool): As in :func:`read_checkpoint`.
 
-def main():
-    """Reads, recognises, writes."""
-    args = parse_args()
-    print(convert(args.checkpoint, Path(args.out), args.with_cls_head, args.prefix))
-
-
-def convert(checkpoint, out, with_cls_head=False, prefix=None):
-    """Writes the FishNet of a checkpoint to a file of its own and returns the file.
+    Returns:
+        Path: The new file, NAME-HASH.pth or NAME-HASH.safetensors.
 
     Raises:
         FishNetError: If the checkpoint cannot be read or holds no whole FishNet of finite weights, or the file cannot be
             written.
     """
+    out = Path(out)
     if out.suffix not in SUFFIXES:
         raise FishNetError(f'{out} must end with {" or ".join(SUFFIXES)}: that says in which format to write')
     source = local_file(checkpoint)
-    found = recognise(weights_in(read_checkpoint(source), source), source, prefix)
+    found = detect(weights_in(read_checkpoint(source, trusted), source), source, prefix)
     if with_cls_head and not found.cls_head:
         raise FishNetError(f'{source} holds {found.description}: there is no classification head to keep')
     check_whole(found, source)
@@ -69,7 +64,7 @@ def convert(checkpoint, out, with_cls_head=False, prefix=None):
     return write(dict(meta=meta, state_dict=plain(weights)), out, source)
 
 
-def check_whole(found, source):
+def check_whole(found: FishWeights, source: Path) -> None:
     """Checks a FishNet of a known depth: no tensor may be missing but those of the head's end, which a detector may leave out.
 
     Raises:
@@ -87,12 +82,15 @@ def check_whole(found, source):
     norm_cfg = dict(type=norm) if norm == 'BN' else dict(type=norm, num_groups=1)
     with torch.device('meta'):
         whole = FishNet(fish, norm_cfg=norm_cfg, **outputs).state_dict()
+    if FIRST in found.backbone:
+        # A network for grey images, or for more than three channels, is whole too.
+        whole = adapt(whole, found.backbone)
     if problem := differences(found.backbone, whole, [name for name in found.backbone if name not in whole]):
         raise FishNetError(f'{source} holds {found.description}, and not the whole of it: {problem}')
 
 
-def plain(weights):
-    """The tensors without anything around them that a file would keep, and with the counts of BN where they are missing."""
+def plain(weights: Dict[str, Tensor]) -> Dict[str, Tensor]:
+    """Copies of the tensors that share no memory, and the counts of BN where they are missing."""
     tensors = {}
     for name, tensor in weights.items():
         tensors[name] = tensor.detach().clone(memory_format=torch.contiguous_format)
@@ -102,8 +100,8 @@ def plain(weights):
     return tensors
 
 
-def write(content, out, source):
-    """Writes a checkpoint to a file beside its own, which then takes its place, named with the beginning of its hash.
+def write(content: dict, out: Path, source: Path) -> Path:
+    """Writes a checkpoint to a partial file, which is then renamed to NAME-HASH.pth or NAME-HASH.safetensors.
 
     Raises:
         FishNetError: If it cannot be written, or would be written over its source.
@@ -136,7 +134,3 @@ def write(content, out, source):
         with contextlib.suppress(OSError):
             partial.unlink()
     return final
-
-
-if __name__ == '__main__':
-    launch.run(main)

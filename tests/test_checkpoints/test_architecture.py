@@ -8,7 +8,7 @@ from mmdet.models import ResNet
 from released import ReleasedFishNet
 
 from fishnet_mmdet import FishNet
-from fishnet_mmdet.checkpoints.recognise import architecture, describe, recognise
+from fishnet_mmdet.checkpoints.architecture import architecture, describe, detect
 from fishnet_mmdet.errors import FishNetError
 from fishnet_mmdet.models import FISHES, FISHNEXTS, ClassificationHead, FishNeXt
 
@@ -36,8 +36,8 @@ def cls_head():
 @pytest.mark.parametrize('depth', [99, 150, 201])
 def test_the_released_models(depth, prefix):
     released = on_meta(lambda: ReleasedFishNet(depth))
-    found = recognise(under(prefix, released), 'x.tar')
-    assert found.kind == 'released'
+    found = detect(under(prefix, released), 'x.tar')
+    assert found.kind == 'authors'
     assert found.architecture == (f'FishNet-{depth}', 'FishNet', depth)
     assert found.description == describe(under(prefix, released)) == f'a released classifier, FishNet-{depth}'
     ours = on_meta(lambda: FishNet(depth))
@@ -101,7 +101,7 @@ def test_where_the_backbone_stands(prefix, backbone, cls_head):
         'backbone': under(f'{prefix}backbone.', backbone),
         'detector': {**neck, **under(f'{prefix}backbone.', backbone)},
     }.items():
-        found = recognise(given, 'x.pth')
+        found = detect(given, 'x.pth')
         assert found.kind == kind
         assert kind == 'backbone' or f'a {kind} with' in describe(given)
         assert found.backbone.keys() == backbone.keys()
@@ -111,7 +111,7 @@ def test_where_the_backbone_stands(prefix, backbone, cls_head):
 
 
 def test_a_plain_state_dict(backbone):
-    found = recognise(backbone, 'x.pth')
+    found = detect(backbone, 'x.pth')
     assert found.kind == 'backbone' and found.backbone == backbone and not found.cls_head and not found.other
 
 
@@ -119,20 +119,20 @@ def test_teacher_and_student_that_differ_have_to_be_named(backbone):
     student = {**backbone, 'stem.conv1.weight': backbone['stem.conv1.weight'] + 1}
     weights = {**under('teacher.backbone.', backbone), **under('student.backbone.', student)}
     with pytest.raises(FishNetError) as error:
-        recognise(weights, 'x.pth')
+        detect(weights, 'x.pth')
     for word in ('x.pth', "'teacher.backbone.'", "'student.backbone.'", 'prefix='):
         assert word in str(error.value)
     assert 'several' in describe(weights)
     for prefix in ('student.backbone.', 'student.backbone'):
-        assert recognise(weights, 'x.pth', prefix).backbone['stem.conv1.weight'] is student['stem.conv1.weight']
-    assert recognise(weights, 'x.pth', 'teacher.backbone.').backbone['stem.conv1.weight'] is backbone['stem.conv1.weight']
+        assert detect(weights, 'x.pth', prefix).backbone['stem.conv1.weight'] is student['stem.conv1.weight']
+    assert detect(weights, 'x.pth', 'teacher.backbone.').backbone['stem.conv1.weight'] is backbone['stem.conv1.weight']
     with pytest.raises(FishNetError, match='below .backbone.*teacher.backbone'):
-        recognise(weights, 'x.pth', 'backbone')
+        detect(weights, 'x.pth', 'backbone')
 
 
 def test_teacher_and_student_that_are_equal_are_one(backbone):
     copies = {name: tensor.clone() for name, tensor in backbone.items()}
-    found = recognise({**under('teacher.backbone.', backbone), **under('student.backbone.', copies)}, 'x.pth')
+    found = detect({**under('teacher.backbone.', backbone), **under('student.backbone.', copies)}, 'x.pth')
     assert found.kind == 'detector'
     assert torch.equal(found.backbone['stem.conv1.weight'], backbone['stem.conv1.weight'])
 
@@ -141,5 +141,5 @@ def test_no_fishnet():
     weights = on_meta(lambda: ResNet(50))
     for given in (weights, {'stem.conv1.weight': torch.ones(1), 'stages.0.weight': torch.ones(1)}):
         with pytest.raises(FishNetError, match=f'x.pth holds no FishNet.*{list(given)[0]}'):
-            recognise(given, 'x.pth')
+            detect(given, 'x.pth')
         assert 'no FishNet' in describe(given)

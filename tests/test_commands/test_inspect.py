@@ -1,28 +1,26 @@
 """What the command says of a checkpoint."""
 
-import runpy
-
 import numpy as np
 import pytest
 import torch
-from conftest import REPO
+from conftest import REPO, needs_2_6
 from mmengine.logging import MessageHub
 from released import released_weights, save_released
 from safetensors.torch import save_file
 
+from fishnet_mmdet.commands import inspect
 from fishnet_mmdet.errors import FishNetError
 from fishnet_mmdet.models import ClassificationHead
 
-TOOL = REPO / 'tools/inspect_checkpoint.py'
+TOOL = REPO / 'tools/model_converters/inspect_checkpoint.py'
 
 
 @pytest.fixture(scope='module')
 def report():
     """The lines about a file, by their first word, and the rows of the table."""
-    tool = runpy.run_path(str(TOOL))
 
     def of(*args):
-        lines = list(tool['report'](*map(str, args)))
+        lines = inspect.report(*map(str, args))
         end = lines.index('')
         return {line[:14].strip(): line[14:] for line in lines[:end]}, [line.split() for line in lines[end + 2 :]]
 
@@ -61,6 +59,7 @@ def test_a_released_file(report, released):
     assert sum(int(row[1]) for row in rows) == int(lines['backbone'].split()[0])
 
 
+@needs_2_6
 def test_a_classifier_of_ours(report, small_net, tmp_path):
     hub = MessageHub('inspected')
     for epoch in (1, 2):
@@ -105,7 +104,7 @@ def test_one_of_several(report, small_net, tmp_path):
 
 def test_the_command(command, small_net, tmp_path):
     torch.save(small_net().state_dict(), tmp_path / 'x.pth')
-    out = command(TOOL, 'x.pth')
+    out = command(TOOL, 'x.pth', '--trusted')
     assert 'holds         a fish of its own' in out and 'bridge' in out
     (tmp_path / 'page.pth').write_text('<html>404</html>')
     out = command(TOOL, 'page.pth', status=1)
