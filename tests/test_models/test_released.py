@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from released import ReleasedFishNet
 
 from fishnet_mmdet import FishNet
+from fishnet_mmdet.analysis.released_fishnet import ReleasedFishNet
 from fishnet_mmdet.models import ClassificationHead
 from fishnet_mmdet.models.released import is_released, rename_released
 

@@ -1,0 +1,1 @@
+"""Counts, timing, curves and drawings: what the commands compute and show."""
