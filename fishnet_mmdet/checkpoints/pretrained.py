@@ -4,6 +4,7 @@ import logging
 from typing import Container, Optional
 
 from mmengine.logging import print_log
+from mmengine.model import update_init_info
 from mmengine.registry import WEIGHT_INITIALIZERS
 from torch import nn
 
@@ -79,6 +80,9 @@ class FishNetPretrained:
             )
         check_finite(fitting, file)
         module.load_state_dict(fitting, strict=False)
+        # mmengine's log of the initialisation names the source of each parameter, as for its own initializers.
+        if hasattr(module, '_params_init_info'):
+            update_init_info(module, self._get_init_info())
         if problem:
             print_log(
                 f'FishNet: {file} holds {found.description}, which does not fit this {architecture(wanted).name}; '
