@@ -7,8 +7,7 @@ from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Seq
 from mmengine.config import Config
 
 from .errors import FishNetError
-from .models import FISHES, Fish
-from .models.fish import get_fish
+from .models import FISHES, Fish, get_fish
 
 #: Where something stands in a config: keys, and indices where there is a list.
 Path = Tuple[Union[str, int], ...]
@@ -44,7 +43,12 @@ class Changes(NamedTuple):
     """What FishNet has no counterpart for, and what else one should know."""
 
 
-def fishify(cfg: Union[Config, Mapping], depth: Union[int, Mapping, Fish] = 150, checkpoint: Optional[str] = None) -> Changes:
+def fishify(
+    cfg: Union[Config, Mapping],
+    depth: Optional[int] = 150,
+    checkpoint: Optional[str] = None,
+    arch: Union[Mapping, Fish, None] = None,
+) -> Changes:
     """Puts FishNet in the place of each ResNet of a config, and fits to it what takes its features.
 
     FishNet puts out the levels of the same strides. What lists the old channels gets the new ones: the neck, or, where there
@@ -53,9 +57,10 @@ def fishify(cfg: Union[Config, Mapping], depth: Union[int, Mapping, Fish] = 150,
 
     Args:
         cfg (Config | Mapping): The config, with a ``model``.
-        depth (int | Mapping | Fish): 99, 150 or 201; or a custom fish, as FishNet takes it.
-        checkpoint (str, optional): The pretrained weights. The default is the released file in ``checkpoints/``; none, if the
-            config trains from scratch or the fish is a custom one.
+        depth (int, optional): 99, 150 or 201; None for a custom architecture.
+        checkpoint (str, optional): The pretrained weights. The default is the released file in ``checkpoints/``. With an
+            ``arch``, or if the config trains from scratch, the default is none.
+        arch (Mapping | Fish, optional): Changes to the architecture, or a custom one, as FishNet takes them.
 
     Returns:
         Changes: What changes, and what to know about it.
@@ -71,11 +76,11 @@ def fishify(cfg: Union[Config, Mapping], depth: Union[int, Mapping, Fish] = 150,
         >>> cfg.model.backbone.type, cfg.model.neck.in_channels
         ('FishNet', [320, 832, 1600, 2112])
     """
-    fish = get_fish(depth, {number: fish for number, fish in FISHES.items() if fish.stem_stride == 4})
+    fish = get_fish(depth, arch, {number: fish for number, fish in FISHES.items() if fish.stem_stride == 4})
     cfg = cfg.to_dict() if isinstance(cfg, Config) else cfg
     if not isinstance(cfg.get('model'), Mapping):
         raise FishNetError('the config has no model')
-    conversion = _Conversion(cfg, depth, fish, checkpoint)
+    conversion = _Conversion(cfg, depth, arch, fish, checkpoint)
     replaced, others = [], []
     for path in _backbones(cfg['model'], ('model',)):
         name, package = _type_of(_at(cfg, path))
@@ -97,9 +102,17 @@ def fishify(cfg: Union[Config, Mapping], depth: Union[int, Mapping, Fish] = 150,
 class _Conversion:
     """Collects what changes, by path."""
 
-    def __init__(self, cfg: Mapping, depth: Union[int, Mapping, Fish], fish: Fish, checkpoint: Optional[str]) -> None:
+    def __init__(
+        self,
+        cfg: Mapping,
+        depth: Optional[int],
+        arch: Union[Mapping, Fish, None],
+        fish: Fish,
+        checkpoint: Optional[str],
+    ) -> None:
         self.cfg = cfg
         self.depth = depth
+        self.arch = arch
         self.fish = fish
         self.checkpoint = checkpoint
         self.changes: Dict[Path, Any] = {('custom_imports',): _with_ours(cfg.get('custom_imports'))}
@@ -170,6 +183,8 @@ class _Conversion:
         """FishNet, with what can be kept of the old network's arguments."""
         old = _at(self.cfg, path)
         new = dict(type='FishNet', depth=self.depth)
+        if self.arch is not None:
+            new['arch'] = self.arch
         if levels != list(range(self.fish.num_stages + 1)):
             new['out_indices'] = tuple(levels)
 
@@ -177,7 +192,7 @@ class _Conversion:
         norm_eval = old.get('norm_eval', DEFAULTS[_type_of(old)[1]]['norm_eval'])
         is_batch_norm = norm_cfg['type'] in BATCH_NORMS
         checkpoint = self.checkpoint
-        if checkpoint is None and isinstance(self.depth, int) and self._is_pretrained(path):
+        if checkpoint is None and self.arch is None and self._is_pretrained(path):
             checkpoint = f'checkpoints/fishnet{self.depth}_ckpt.tar'
         frozen = old.get('frozen_stages', -1)
         # Both count the stem as 0. The first stage, which mmdet freezes in a ResNet, learns in the paper's FishNet.

@@ -304,7 +304,7 @@ def test_rules_of_the_optimizer_for_parts_of_the_resnet():
 )
 def test_a_step_of_training(name, monkeypatch):
     """Loss and gradients of the whole model, which no place that was sized for the old channels would let through."""
-    cfg = merged(zoo(name).to_dict(), TINY_FISH)
+    cfg = merged(zoo(name).to_dict(), arch=TINY_FISH)
     # Where LD looks for its teacher's config.
     monkeypatch.chdir(mmdet_configs().parent)
     assert step(cfg, 96)['loss'] > 0

@@ -29,10 +29,10 @@ from terminaltables import GithubFlavoredMarkdownTable
 from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from fishnet_mmdet.analysis.released_fishnet import ReleasedFishNet, Unit
 from fishnet_mmdet.engine import launch
 from fishnet_mmdet.errors import FishNetError
 
-TESTS = Path(__file__).resolve().parents[1] / 'tests'
 DEFAULT = ('fishnet150', 'plain_fishnet150', 'resnet50', 'resnet101', 'resnext50_32x4d', 'hrnet_w32')
 SETTINGS = dict(detection=DETECTION, pretraining=PRETRAINING)
 STEPS = dict(forward=('forward',), train=('train',), both=('forward', 'train'))
@@ -109,11 +109,6 @@ class Plain(Foreign):
     """The released network module by module, nothing fused, in place or in another layout."""
 
     def __init__(self, depth: int, settings: dict) -> None:
-        if not (TESTS / 'released.py').is_file():
-            raise FishNetError(f'plain_fishnet{depth} needs {TESTS}/released.py: run the tool in a whole checkout')
-        sys.path.append(str(TESTS))
-        from released import ReleasedFishNet, Unit
-
         net = ReleasedFishNet(depth)
         score = net.fish.fish[9]
         score[3], score[4] = nn.Identity(), nn.Identity()

@@ -86,7 +86,7 @@ def check_whole(found, source):
     norm = 'BN' if any(name.endswith('running_mean') for name in found.backbone) else 'GN'
     norm_cfg = dict(type=norm) if norm == 'BN' else dict(type=norm, num_groups=1)
     with torch.device('meta'):
-        whole = FishNet(fish, norm_cfg=norm_cfg, **outputs).state_dict()
+        whole = FishNet(arch=fish, norm_cfg=norm_cfg, **outputs).state_dict()
     if problem := differences(found.backbone, whole, [name for name in found.backbone if name not in whole]):
         raise FishNetError(f'{source} holds {found.description}, and not the whole of it: {problem}')
 

@@ -17,7 +17,8 @@ try:
 except ValueError as error:  # a FishNetError: the stack does not fit, and its message says what to do
     raise SystemExit(f'error: {error}') from None
 from fishnet_mmdet.errors import FishNetError
-from fishnet_mmdet.models.fish import FISHES, Fish, get_fish, name_of
+from fishnet_mmdet.models import FISHES, Fish, get_fish
+from fishnet_mmdet.models.variants import name_of
 
 COLOURS = dict(tail='#2b7bba', bridge='#8a5fb0', body='#e58a1f', head='#2a9d6f')
 TINTS = dict(tail='#e3eff8', bridge='#efe7f6', body='#fcefdc', head='#e0f3ea')

@@ -26,7 +26,8 @@ except ValueError as error:  # a FishNetError: the stack does not fit, and its m
 from mmdet.registry import MODELS
 
 from fishnet_mmdet.errors import FishNetError
-from fishnet_mmdet.models.fish import FISHES, FISHNEXTS, name_of
+from fishnet_mmdet.models import FISHES, FISHNEXTS
+from fishnet_mmdet.models.variants import name_of
 
 CLASSES = 1000
 COUNTS = ('parameters', 'multiply_adds')

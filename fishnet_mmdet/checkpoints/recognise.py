@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from ..errors import FishNetError
-from ..models.fish import EXPANSION, FISHES, FISHNEXTS
+from ..models import FISHES, FISHNEXTS
+from ..models.fish import EXPANSION
 from ..models.released import PARTS, is_released, rename_released
 from .reading import some
 

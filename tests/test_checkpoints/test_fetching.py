@@ -82,7 +82,7 @@ def test_a_file_is_downloaded_once(publish, site, cache, small_net, small_fish, 
     weights = small_net().state_dict()
     address = publish('/models/own.pth', saved(weights))
     for _ in range(2):
-        net = FishNet(small_fish(), init_cfg=dict(type='FishNetPretrained', checkpoint=address))
+        net = FishNet(arch=small_fish(), init_cfg=dict(type='FishNetPretrained', checkpoint=address))
         net.init_weights()
         assert all(torch.equal(tensor, weights[name]) for name, tensor in net.state_dict().items())
     assert site.asked == ['/models/own.pth']

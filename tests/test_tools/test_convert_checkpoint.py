@@ -8,10 +8,11 @@ import pytest
 import torch
 from conftest import REPO
 from mmengine.model import BaseModule
-from released import ReleasedFishNet, released_weights, save_released
+from released import released_weights, save_released
 from safetensors import safe_open
 
 from fishnet_mmdet import FishNet
+from fishnet_mmdet.analysis.released_fishnet import ReleasedFishNet
 from fishnet_mmdet.checkpoints import FishNetPretrained, check_fits
 from fishnet_mmdet.errors import FishNetError
 from fishnet_mmdet.models import ClassificationHead, as_classifier_weights
