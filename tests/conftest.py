@@ -72,7 +72,7 @@ _base_ = {base!r}
 fish = {fish!r}
 data_root = {data_root!r}
 model = dict(
-    backbone=dict(depth=dict(_delete_=True, **fish)),
+    backbone=dict(arch=fish),
     neck=dict(in_channels=[32, 64, 112, 144], out_channels=32),
     rpn_head=dict(in_channels=32, feat_channels=32),
     roi_head=dict(
@@ -158,7 +158,7 @@ def pretrained(tmp_path):
     from fishnet_mmdet import FishNet
 
     torch.manual_seed(0)
-    net = FishNet(depth=TINY_FISH, norm_cfg=dict(type='BN'), norm_eval=False, frozen_stages=-1)
+    net = FishNet(arch=TINY_FISH, norm_cfg=dict(type='BN'), norm_eval=False, frozen_stages=-1)
     net.init_weights()
     for _ in range(20):
         net(torch.randn(4, 3, 64, 64))
@@ -197,7 +197,7 @@ def small_net(small_fish):
 
     def build(num_stages=3, **kwargs):
         kwargs.setdefault('out_indices', tuple(range(num_stages + 1)))
-        net = FishNet(small_fish(num_stages), **kwargs)
+        net = FishNet(arch=small_fish(num_stages), **kwargs)
         net.load_state_dict(fill_by_rule((name, tuple(tensor.shape)) for name, tensor in net.state_dict().items()))
         return net
 

@@ -1,9 +1,7 @@
 """The networks that are timed: those of :mod:`.networks`, other implementations of them, and their convolutions alone."""
 
 import copy
-import sys
 from functools import partial
-from pathlib import Path
 from typing import Callable, Iterator, List, NamedTuple, Sequence, Tuple
 
 import torch
@@ -13,10 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..errors import FishNetError
 from .networks import NETWORKS, SETTINGS, build, find_network
-
-# Interim: the reference network will be .released_fishnet.
-sys.path.append(str(Path(__file__).resolve().parents[2] / 'tests'))
-from released import ReleasedFishNet, Unit  # noqa: E402
+from .released_fishnet import ReleasedFishNet, Unit
 
 #: Modules that are computed one after another, each with its input.
 Parts = List[Tuple[nn.Module, Tensor]]

@@ -10,7 +10,8 @@ from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch, Polygon,
 from matplotlib.path import Path as Curve
 from scipy.interpolate import PchipInterpolator
 
-from ..models.fish import Fish, name_of
+from ..models import Fish
+from ..models.variants import name_of
 
 COLOURS = dict(tail='#2b7bba', bridge='#8a5fb0', body='#e58a1f', head='#2a9d6f')
 TINTS = dict(tail='#e3eff8', bridge='#efe7f6', body='#fcefdc', head='#e0f3ea')

@@ -8,7 +8,8 @@ from mmdet.registry import MODELS
 
 from ..engine.configs import read_config
 from ..errors import FishNetError
-from ..models.fish import FISHES, FISHNEXTS, Fish, name_of
+from ..models import FISHES, FISHNEXTS, Fish
+from ..models.variants import name_of
 
 #: Arguments of a backbone as a detector trains it, and as ImageNet pretraining does.
 SETTINGS = dict(

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from ..errors import FishNetError
-from ..models.fish import EXPANSION, FISHES, FISHNEXTS
+from ..models import FISHES, FISHNEXTS
+from ..models.fish import EXPANSION
 from ..models.released import PARTS, rename_released, source_of
 from .reading import some
 

@@ -81,7 +81,7 @@ def check_whole(found: FishWeights, source: Path) -> None:
     norm = 'BN' if any(name.endswith('running_mean') for name in found.backbone) else 'GN'
     norm_cfg = dict(type=norm) if norm == 'BN' else dict(type=norm, num_groups=1)
     with torch.device('meta'):
-        whole = FishNet(fish, norm_cfg=norm_cfg, **outputs).state_dict()
+        whole = FishNet(arch=fish, norm_cfg=norm_cfg, **outputs).state_dict()
     if FIRST in found.backbone:
         # A network for grey images, or for more than three channels, is whole too.
         whole = adapt(whole, found.backbone)

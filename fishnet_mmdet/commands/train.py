@@ -10,7 +10,7 @@ from ..engine.building import build_runner
 from ..engine.checks import check_checkpoint, check_data, check_initialisation
 from ..engine.configs import learning_rate_note, scale_learning_rate, use_mixed_precision
 from ..engine.from_scratch import train_from_scratch
-from ..engine.hooks import check_frozen_norm
+from ..engine.hooks import CheckFrozenNormHook
 from ..engine.schedule import set_epochs
 from .arguments import add_common_arguments, load_config
 
@@ -27,7 +27,8 @@ def main(argv: Optional[List[str]] = None) -> None:
     runner = build_runner(cfg)
     if note := learning_rate_note(cfg, runner.world_size):
         print_log(note, logger='current')
-    check_frozen_norm(runner)
+    if not any(isinstance(hook, CheckFrozenNormHook) for hook in runner.hooks):
+        runner.register_hook(CheckFrozenNormHook())
     runner.train()
 
 

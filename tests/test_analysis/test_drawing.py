@@ -4,7 +4,7 @@ import pytest
 from matplotlib.patches import Rectangle
 
 from fishnet_mmdet.analysis.drawing import draw_fish, lay_out
-from fishnet_mmdet.models.fish import get_fish
+from fishnet_mmdet.models import get_fish
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def test_released_depths(drawn, depth, units, transfers):
 
 @pytest.mark.parametrize('num_stages', [2, 4])
 def test_other_number_of_stages(drawn, small_fish, num_stages):
-    fish = get_fish(small_fish(num_stages))
+    fish = get_fish(None, small_fish(num_stages))
     texts = drawn(fish)
     units = [*fish.tail_units, fish.bridge_units, *fish.body_units, *fish.head_units]
     assert numbers(texts, 'R×') == units
@@ -67,7 +67,7 @@ def test_other_number_of_stages(drawn, small_fish, num_stages):
 
 
 def test_boxes_say_what_comes_from_where(small_fish):
-    features, refined = lay_out(get_fish(small_fish(2)))
+    features, refined = lay_out(get_fish(None, small_fish(2)))
     assert [(box.name, box.stride, box.parts) for box in features] == [
         ('F0', 4, ((8, 'tail'),)),
         ('F1', 8, ((16, 'tail'),)),

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 import torch
 from mmdet.models import ResNet
-from released import ReleasedFishNet
 
 from fishnet_mmdet import FishNet
+from fishnet_mmdet.analysis.released_fishnet import ReleasedFishNet
 from fishnet_mmdet.checkpoints.architecture import architecture, describe, detect
 from fishnet_mmdet.errors import FishNetError
 from fishnet_mmdet.models import FISHES, FISHNEXTS, ClassificationHead, FishNeXt
@@ -70,7 +70,7 @@ def test_a_fish_of_ones_own(num_stages, small_net, small_fish):
 
 def test_a_fish_with_a_known_ones_units_and_other_channels():
     fish = replace(FISHES[150], tail_channels=(128, 256, 320), head_channels=(320, 832, 1600))
-    found = architecture(on_meta(lambda: FishNet(fish)))
+    found = architecture(on_meta(lambda: FishNet(arch=fish)))
     assert found.depth is None and 'units of FishNet-150' in found.name
 
 

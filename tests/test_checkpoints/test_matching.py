@@ -3,10 +3,11 @@
 import pytest
 import torch
 from mmengine.model import BaseModule
-from released import ReleasedFishNet, released_weights, save_released
+from released import released_weights, save_released
 from safetensors.torch import save_file
 
 from fishnet_mmdet import FishNet
+from fishnet_mmdet.analysis.released_fishnet import ReleasedFishNet
 from fishnet_mmdet.checkpoints import check_fits
 from fishnet_mmdet.checkpoints.matching import check_finite
 from fishnet_mmdet.errors import FishNetError

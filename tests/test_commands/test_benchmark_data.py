@@ -19,7 +19,7 @@ DOOR = REPO / 'tools/analysis_tools/benchmark_data.py'
 CONFIG = """
 _base_ = {base!r}
 data_root = {root!r}
-model = dict(backbone=dict(depth=dict(_delete_=True, **{fish!r})), cls_head=dict(num_classes=2))
+model = dict(backbone=dict(arch={fish!r}), cls_head=dict(num_classes=2))
 train_dataloader = dict(batch_size=4, dataset=dict(data_root=data_root, num_classes=2))
 train_dataloader['dataset']['pipeline'] = [
     dict(type='LoadImageFromFile'), dict(type='RandomResizedCrop', size=32), dict(type='PackInputs')]

@@ -7,10 +7,11 @@ import pytest
 import torch
 from conftest import REPO
 from mmengine.model import BaseModule
-from released import ReleasedFishNet, released_weights, save_released
+from released import released_weights, save_released
 from safetensors import safe_open
 
 from fishnet_mmdet import FishNet
+from fishnet_mmdet.analysis.released_fishnet import ReleasedFishNet
 from fishnet_mmdet.checkpoints import FishNetPretrained, check_fits
 from fishnet_mmdet.checkpoints.convert import convert
 from fishnet_mmdet.commands.inspect import report

@@ -1,12 +1,14 @@
-"""Norm, ReLU and convolution with fixed BN against the modules, called one after another."""
+"""Norm, ReLU and convolution with frozen BN against the modules, called one after another."""
 
 import pytest
 import torch
 import torch.nn as nn
-from released import ReleasedFishNet, fill_by_rule, released_weights
+from released import fill_by_rule, released_weights
 
 from fishnet_mmdet import FishNet
-from fishnet_mmdet.models.pre_activation import norm_relu, norm_relu_conv
+from fishnet_mmdet.analysis.released_fishnet import ReleasedFishNet
+from fishnet_mmdet.errors import FishNetError
+from fishnet_mmdet.models.fused import norm_relu, norm_relu_conv
 from fishnet_mmdet.models.released import rename_released
 
 CHANNELS = (6, 4, 8, 6)
@@ -19,7 +21,7 @@ def filled(module):
 
 
 def make_steps(count=3, bias=True, **conv):
-    """Norms, fixed at statistics and weights of either sign, and convolutions."""
+    """Norms, frozen at statistics and weights of either sign, and convolutions."""
     steps = nn.ModuleList(
         nn.ModuleList([nn.BatchNorm2d(CHANNELS[i]), nn.Conv2d(CHANNELS[i], CHANNELS[(i + 1) % 4], 3, bias=bias, **conv)])
         for i in range(count)
@@ -58,7 +60,7 @@ def kept_by(function):
 
 
 def is_fast(y):
-    return y.grad_fn is not None and 'FixedNormReLUConv' in y.grad_fn.name()
+    return y.grad_fn is not None and 'FrozenNormReLUConv' in y.grad_fn.name()
 
 
 @pytest.mark.parametrize('layout', [torch.contiguous_format, torch.channels_last])
@@ -118,7 +120,7 @@ def test_gradients_can_be_computed_again_and_what_they_come_from_is_not_changed(
 def test_gradients_of_gradients_are_refused(x):
     y = norm_relu_conv(list(make_steps(1)), x)
     (gradient,) = torch.autograd.grad(y, x, torch.ones_like(y, requires_grad=True), create_graph=True)
-    with pytest.raises(RuntimeError, match='once_differentiable'):
+    with pytest.raises(FishNetError, match='fused=False'):
         gradient.sum().backward()
 
 
@@ -180,7 +182,7 @@ def test_everything_else_goes_through_the_modules(change, add_input, x):
     elif change == 'conv':
         # A module that computes something else with a convolution's weights.
         conv.__class__ = type('Other', (nn.Conv2d,), dict(forward=lambda self, x: 2 * nn.Conv2d.forward(self, x)))
-    y = norm_relu_conv(list(steps), x, add_input)
+    y = norm_relu_conv(list(steps), x, add_input=add_input)
     assert not is_fast(y)
     y.sum().backward()
     assert len(calls) == ('hook' in change)
@@ -205,7 +207,7 @@ def test_nothing_is_kept_without_gradients(x):
     torch.testing.assert_close(y, by_modules(steps, x).detach(), rtol=1e-12, atol=1e-12)
 
 
-def test_norms_that_learn_are_fixed_where_nothing_learns(x):
+def test_norms_that_learn_are_frozen_where_nothing_learns(x):
     steps = make_steps(padding=1)
     for norm, _ in steps:
         norm.requires_grad_(True)
@@ -247,7 +249,7 @@ def test_gradients_of_the_network_are_those_of_the_plain_implementation():
 
 
 def test_the_network_keeps_less_than_half_of_what_the_modules_keep():
-    """In detection: BN and the stem are fixed."""
+    """In detection: BN and the stem are frozen."""
     plain = ReleasedFishNet(99).eval()
     for module in plain.modules():
         if isinstance(module, nn.BatchNorm2d):

@@ -1,8 +1,7 @@
-"""Norm, ReLU, convolution: the step that the whole fish repeats, in as few passes over memory as PyTorch allows.
+"""Norm, ReLU, convolution, in as few passes over memory as PyTorch allows.
 
-Called one after another, the modules keep BN's input and ReLU's output for the backward pass and write new memory at every
-step, which takes longer than the arithmetic. Where BN is fixed the backward pass needs ReLU's output only, and what lies
-between two convolutions can be computed in the memory that the first one wrote.
+With frozen BN the backward pass needs only ReLU's output. Norm and ReLU between two convolutions can be computed in the
+memory that the first convolution wrote.
 """
 
 from typing import Sequence, Tuple
@@ -11,33 +10,35 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from .recording import is_recorded
+from .conditions import has_hooks, must_run_plain
+from .derivative import once_differentiable
 
 #: Normalisation layers and the convolutions after them.
 Steps = Sequence[Tuple[nn.Module, nn.Conv2d]]
 
 
-def norm_relu_conv(steps: Steps, x: Tensor, add_input: bool = False) -> Tensor:
-    """Normalisation, ReLU and convolution, as often as there are ``steps``.
+def norm_relu_conv(steps: Steps, x: Tensor, fused: bool = True, add_input: bool = False) -> Tensor:
+    """Normalisation, ReLU and convolution, once for each of the ``steps``.
 
     Args:
         steps (Sequence[tuple[nn.Module, nn.Conv2d]]): Normalisation layers of any kind, and convolutions.
         x (Tensor): (n, c, h, w).
-        add_input (bool): Whether to add ``x`` to the last convolution's output.
+        fused (bool): Whether the fast path may run.
+        add_input (bool): Whether to add ``x`` to the output of the last convolution.
     """
     modules = [module for step in steps for module in step]
-    # Who watches a module wants it to be called.
-    if is_recorded() or any(map(is_watched, modules)):
-        return _by_modules(steps, x, add_input)
-    if not all(map(_is_fixed, modules[::2])) or any(type(conv) is not nn.Conv2d for conv in modules[1::2]):
+    if (
+        not fused
+        or must_run_plain(x, modules)
+        or not all(_is_frozen(norm) and type(conv) is nn.Conv2d for norm, conv in steps)
+    ):
         return _by_modules(steps, x, add_input)
     parameters = [parameter for conv in modules[1::2] for parameter in (conv.weight, conv.bias)]
     if torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in (x, *parameters)):
-        return _FixedNormReLUConv.apply(x, steps, add_input, *parameters)
-    return _fixed_norm_relu_conv(x, steps, add_input, parameters)[0]
+        return _FrozenNormReLUConv.apply(x, steps, add_input, *parameters)
+    return _frozen_norm_relu_conv(x, steps, add_input, parameters)[0]
 
 
 def norm_relu(norm: nn.Module, x: Tensor) -> Tensor:
@@ -47,12 +48,7 @@ def norm_relu(norm: nn.Module, x: Tensor) -> Tensor:
         norm (nn.Module): The layer, of any kind.
         x (Tensor): (n, c, h, w).
     """
-    return F.relu(norm(x), inplace=not is_watched(norm))
-
-
-def is_watched(module: nn.Module) -> bool:
-    """Whether hooks of a module may see, and hold, what goes in or comes out."""
-    return bool(module._forward_hooks or module._forward_pre_hooks or module._backward_hooks or module._backward_pre_hooks)
+    return F.relu(norm(x), inplace=not has_hooks(norm))
 
 
 def _by_modules(steps: Steps, x: Tensor, add_input: bool) -> Tensor:
@@ -62,7 +58,7 @@ def _by_modules(steps: Steps, x: Tensor, add_input: bool) -> Tensor:
     return out + x if add_input else out
 
 
-def _is_fixed(norm: nn.Module) -> bool:
+def _is_frozen(norm: nn.Module) -> bool:
     return (
         isinstance(norm, _BatchNorm)
         and not norm.training
@@ -72,8 +68,8 @@ def _is_fixed(norm: nn.Module) -> bool:
     )
 
 
-def _fixed_norm_relu_conv(x: Tensor, steps: Steps, add_input: bool, parameters: Sequence[Tensor]):
-    """The output, and for each step the convolution's input and weight and BN's scale."""
+def _frozen_norm_relu_conv(x: Tensor, steps: Steps, add_input: bool, parameters: Sequence[Tensor]):
+    """The output, and for each step the input of the convolution, its weight, and the scale of BN."""
     dtype = _autocast_dtype(x)
     kept = []
     out = x
@@ -81,11 +77,11 @@ def _fixed_norm_relu_conv(x: Tensor, steps: Steps, add_input: bool, parameters: 
         scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
         if out.dtype == dtype == scale.dtype:
             shift = norm.bias - norm.running_mean * scale
-            # Only the first input is somebody else's.
+            # The caller owns the first input, so it must not be overwritten.
             y = torch.empty_like(x) if out is x else out
             torch.addcmul(_per_channel(shift), out, _per_channel(scale), out=y).relu_()
         else:
-            # Of a type and another, addcmul would copy all to the larger one.
+            # With mixed dtypes, addcmul would first convert every input to the wider one.
             y = F.batch_norm(out, norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps).relu_().to(dtype)
         weight, bias = weight.to(dtype), bias if bias is None else bias.to(dtype)
         out = F.conv2d(y, weight, bias, conv.stride, conv.padding, conv.dilation, conv.groups)
@@ -96,11 +92,12 @@ def _fixed_norm_relu_conv(x: Tensor, steps: Steps, add_input: bool, parameters: 
 
 
 def _norm_relu_backward(grad: Tensor, y: Tensor, scale: Tensor) -> Tensor:
-    """The gradient of what went in, from that of what came out, y, which is nobody else's and is written over."""
+    """The gradient of the norm's input from ``grad``, the gradient of ReLU's output ``y``. Overwrites ``grad``."""
     grad = torch.ops.aten.threshold_backward.grad_input(grad, y, 0, grad_input=grad)
     if grad.dtype == scale.dtype:
         return grad.mul_(_per_channel(scale))
-    # BN's own, of mean 0 and variance 1: a product of a type and another would copy all to the larger one.
+    # With mixed dtypes, a product would first convert grad to the wider one. BN's own backward, here of mean 0 and variance
+    # 1, does not.
     zeros, ones = torch.zeros_like(scale), torch.ones_like(scale)
     mask = [True, False, False]
     return torch.ops.aten.native_batch_norm_backward(grad, y, scale, zeros, ones, None, None, False, 0.0, mask)[0]
@@ -111,16 +108,21 @@ def _per_channel(values: Tensor) -> Tensor:
 
 
 def _autocast_dtype(x: Tensor) -> torch.dtype:
+    """The dtype in which autocast would compute a convolution of ``x``."""
     kind = x.device.type
+    if not hasattr(torch, 'get_autocast_dtype'):  # torch before 2.4 has a pair of functions for each kind of device
+        if kind == 'cpu':
+            return torch.get_autocast_cpu_dtype() if torch.is_autocast_cpu_enabled() else x.dtype
+        return torch.get_autocast_gpu_dtype() if kind == 'cuda' and torch.is_autocast_enabled() else x.dtype
     if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind):
         return torch.get_autocast_dtype(kind)
     return x.dtype
 
 
-class _FixedNormReLUConv(torch.autograd.Function):
+class _FrozenNormReLUConv(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x: Tensor, steps: Steps, add_input: bool, *parameters: Tensor) -> Tensor:
-        out, kept = _fixed_norm_relu_conv(x, steps, add_input, parameters)
+        out, kept = _frozen_norm_relu_conv(x, steps, add_input, parameters)
         ctx.save_for_backward(*kept)
         ctx.convs = [conv for _, conv in steps]
         ctx.add_input = add_input

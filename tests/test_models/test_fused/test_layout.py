@@ -8,7 +8,7 @@ from mmdet.models.necks import FPN
 from safetensors.torch import save_file
 
 from fishnet_mmdet import FishNet
-from fishnet_mmdet.models.layout import to_contiguous
+from fishnet_mmdet.models.fused import to_contiguous
 
 
 @pytest.mark.parametrize('shape', [(2, 3, 4, 5), (1, 6, 7, 1), (1, 2, 1, 1)])
@@ -28,7 +28,7 @@ def test_what_is_contiguous_is_not_copied():
 
 def test_what_the_fast_path_keeps_is_channels_last(small_fish):
     """A hook on a convolution would lead around the fast path: this looks at what it keeps."""
-    net = FishNet(small_fish(), frozen_stages=-1, out_indices=(0, 1, 2, 3))
+    net = FishNet(arch=small_fish(), frozen_stages=-1, out_indices=(0, 1, 2, 3))
     parameters = {parameter.data_ptr() for parameter in net.parameters()}
     kept = []
     with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t) or t, lambda t: t):
@@ -40,7 +40,7 @@ def test_what_the_fast_path_keeps_is_channels_last(small_fish):
 
 @pytest.mark.parametrize('learns', [True, False])
 def test_the_modules_compute_channels_last_and_the_network_puts_out_contiguous_features(learns, small_fish):
-    net = FishNet(small_fish(), out_indices=(0, 1, 2, 3))
+    net = FishNet(arch=small_fish(), out_indices=(0, 1, 2, 3))
     layouts = []
     for module in net.modules():
         if isinstance(module, nn.Conv2d):
@@ -54,12 +54,12 @@ def test_the_modules_compute_channels_last_and_the_network_puts_out_contiguous_f
 
 
 def test_weights_are_contiguous_as_safetensors_wants_them(small_fish, tmp_path):
-    save_file(FishNet(small_fish()).state_dict(), tmp_path / 'x.safetensors')
+    save_file(FishNet(arch=small_fish()).state_dict(), tmp_path / 'x.safetensors')
 
 
 def test_regions_of_what_a_neck_makes_of_the_features(small_fish):
     """RoIAlign reads channels-last features as if they were contiguous: the network's must not be."""
-    net = FishNet(small_fish(), out_indices=(0, 1, 2, 3)).eval()
+    net = FishNet(arch=small_fish(), out_indices=(0, 1, 2, 3)).eval()
     neck = FPN(list(net.out_channels), 8, num_outs=4).eval()
     neck.init_weights()
     regions = torch.tensor([[0, 1.0, 2, 9, 11], [1, 3, 1, 14, 9]])

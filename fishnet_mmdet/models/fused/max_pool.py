@@ -1,18 +1,19 @@
-"""Max-pooling that keeps a byte of each output for the backward pass."""
+"""Max-pooling that saves one byte for each output value."""
 
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
-from .recording import is_recorded
+from .conditions import must_run_plain
+from .derivative import once_differentiable
 
 
 class MaxPool2x2(nn.MaxPool2d):
-    """Max-pooling 2x2 with a stride of 2; an odd size is rounded up, so that no row or column is lost.
+    """Max-pooling 2x2 with a stride of 2. An odd size is rounded up, so that no row or column is lost.
 
-    PyTorch's own keeps its input, and a 64-bit index into it for each output. Which of the four values it was is enough.
+    PyTorch's own saves its input, and a 64-bit index into it for each output value. The position among the four values of a
+    window is enough.
     """
 
     def __init__(self) -> None:
@@ -20,9 +21,9 @@ class MaxPool2x2(nn.MaxPool2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, c, h, w) to (n, c, ceil(h / 2), ceil(w / 2))."""
-        if x.requires_grad and torch.is_grad_enabled() and not is_recorded():
-            return _MaxPool2x2.apply(x)
-        return super().forward(x)
+        if must_run_plain(x) or not (x.requires_grad and torch.is_grad_enabled()):
+            return super().forward(x)
+        return _MaxPool2x2.apply(x)
 
 
 class _MaxPool2x2(torch.autograd.Function):
@@ -34,7 +35,7 @@ class _MaxPool2x2(torch.autograd.Function):
         ctx.like_x = torch.empty_like(x, device='meta')
         top_left, top_right, bottom_left, bottom_right = _corners(x)
         top, bottom = torch.maximum(top_left, top_right), torch.maximum(bottom_left, bottom_right)
-        # As PyTorch's own, the first of equal values has the gradient.
+        # As in PyTorch's own, the first of equal values gets the gradient.
         right = torch.where(bottom > top, bottom_right > bottom_left, top_right > top_left)
         place = (bottom > top).to(torch.uint8).mul_(2).add_(right)
         ctx.save_for_backward(place)
