@@ -280,7 +280,8 @@ def test_compare_small_images_prints_the_table(command, tmp_path):
         f'{key}_dataloader.{option}' for key in ('train', 'val') for option in ('num_workers=0', 'persistent_workers=False')
     ]
     log = command(
-        TOOLS / 'analysis_tools/compare_small_images.py', 'cifar10', '--data-root', archive, '--networks', 'mlp', 'fishnet55', '--epochs',
+        TOOLS / 'analysis_tools/compare_small_images.py', 'cifar10', '--data-root', archive, '--networks', 'mlp', 'fishnet55',
+        '--epochs',
         '1', '--work-dir', tmp_path / 'work', '--cfg-options', 'train_dataloader.batch_size=16', *options,
     )  # fmt: skip
     table = log[log.rindex('| network |') :].split('\n\n')[0].splitlines()
