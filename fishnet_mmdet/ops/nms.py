@@ -13,10 +13,10 @@ from torch import Tensor
 from .layout import computed_in
 from .vision import torchvision_op
 
-#: Boxes that are compared with each other at once. Their matrix fits into a processor's cache.
-BLOCK = 512
-#: Kept boxes that a block is compared with at once, which bounds the memory.
-KEPT_BLOCK = 4096
+#: Boxes that are compared with each other at once. Their matrices fit into a processor's cache, and bound the memory.
+BLOCK = 256
+#: Kept boxes that a block is compared with at once.
+KEPT_BLOCK = 512
 
 
 def nms(boxes: Tensor, scores: Tensor, iou_threshold: float, offset: int) -> Tensor:

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from . import roi_align_max
 from .bags import Bags, bag_sum, bag_sum_backward
-from .layout import computed_in, to_rows, write_rows
+from .layout import computed_in, is_channels_last, to_rows, write_rows
 from .roi_grid import Grid, make_grid
 from .sampling import averaged, averaged_densely, outer, over_bins
 from .vision import torchvision_op
@@ -55,7 +55,11 @@ def forward(
     if pool_mode == MAX:
         roi_align_max.forward(input, grid, output, argmax_y, argmax_x)
     else:
-        write_rows(bag_sum(to_rows(input), mean_bags(grid, bins, map_size, sampling_ratio)), output)
+        sums = bag_sum(to_rows(input), mean_bags(grid, bins, map_size, sampling_ratio))
+        output.copy_(sums.view(len(rois), *bins, -1).permute(0, 3, 1, 2))
+        if is_channels_last(input):
+            # mmcv keeps this empty tensor for the backward pass, where nothing else tells the layout of the input.
+            argmax_y.resize_(1)
 
 
 def backward(
@@ -85,4 +89,7 @@ def backward(
         return
     grid = make_grid(rois, bins, spatial_scale, sampling_ratio, aligned)
     bags = mean_bags(grid, bins, (height, width), sampling_ratio)
+    if argmax_y.numel():
+        # The input was channels-last: so is the gradient.
+        grad_input.as_strided_(grad_input.shape, (height * width * channels, 1, width * channels, channels))
     write_rows(bag_sum_backward(to_rows(grad_output), bags, n * height * width), grad_input)

@@ -1,5 +1,6 @@
 """A module of Python functions in the place of mmcv's compiled one."""
 
+import functools
 import importlib
 import importlib.util
 import sys
@@ -23,7 +24,7 @@ class Operators(ModuleType):
     def __init__(self, operators: Dict[str, Callable]):
         super().__init__(NAME, 'Operators of fishnet_mmdet.ops.')
         self.__spec__ = ModuleSpec(NAME, loader=None, origin=__name__)
-        self.__dict__.update(operators)
+        self.__dict__.update({name: untraced(function) for name, function in operators.items()})
 
     def __getattr__(self, name: str) -> Callable:
         if name.startswith('__'):
@@ -36,6 +37,22 @@ class Operators(ModuleType):
             )
 
         return missing
+
+
+def untraced(function: Callable) -> Callable:
+    """Lets torch.compile call an operator as it is, since its loops and sizes depend on the data."""
+
+    @functools.wraps(function)
+    def call(*args, **kwargs):
+        # Nothing is traced before Dynamo is imported, which takes a second.
+        dynamo = sys.modules.get('torch._dynamo')
+        if dynamo is None:
+            return function(*args, **kwargs)
+        if not hasattr(call, 'disabled'):
+            call.disabled = dynamo.disable(function)
+        return call.disabled(*args, **kwargs)
+
+    return call
 
 
 def install(operators: Dict[str, Callable]) -> None:

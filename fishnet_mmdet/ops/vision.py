@@ -20,8 +20,8 @@ def _cuda_op(name):
     """An operator that has a CUDA kernel, or None."""
     try:
         import torchvision  # noqa: F401  optional; it registers its operators
-    except Exception:  # beside another torch than it was built for, its import raises ImportError, RuntimeError or OSError
+
+        compiled = torch._C._dispatch_has_kernel_for_dispatch_key(f'torchvision::{name}', 'CUDA')
+    except Exception:  # beside another torch than it was built for, ImportError, RuntimeError or OSError
         return None
-    if not torch._C._dispatch_has_kernel_for_dispatch_key(f'torchvision::{name}', 'CUDA'):
-        return None
-    return getattr(torch.ops.torchvision, name)
+    return getattr(torch.ops.torchvision, name) if compiled else None
