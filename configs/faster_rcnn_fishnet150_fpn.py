@@ -1,14 +1,4 @@
-# FishNet-150 in Faster R-CNN with FPN: the paper's column "FPN" of Table 3, 40.6 box AP on COCO val2017.
-_base_ = './_base_/faster_rcnn_fpn.py'
+# FishNet-150 in Faster R-CNN with FPN. Published (paper, Table 3, column "FPN"): 40.6 box AP on COCO val2017.
+_base_ = ['./_base_/faster_rcnn_fpn.py', './_base_/fishnet150.py']
 
-custom_imports = dict(imports=['fishnet_mmdet'], allow_failed_imports=False)
-
-model = dict(
-    backbone=dict(
-        _delete_=True,
-        type='FishNet',
-        depth=150,
-        init_cfg=dict(type='FishNetPretrained', checkpoint='checkpoints/fishnet150_ckpt.tar'),
-    ),
-    neck=dict(in_channels=[320, 832, 1600, 2112]),
-)
+model = _base_.fishnet150

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import REPO
+from fishnet_mmdet.engine.launch import move_data
 from mmdet.registry import MODELS, TRANSFORMS
 from mmdet.utils import register_all_modules
 from mmengine.config import Config
@@ -15,7 +16,6 @@ from released import ReleasedFishNet, released_weights, save_released
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from fishnet_mmdet import FishNet
-from fishnet_mmdet.engine.launch import move_data
 
 STEPS = 4  # steps of an epoch: as many as the data set has images
 CONFIGS = sorted(path.name for path in (REPO / 'configs').glob('*.py') if 'classifier' not in path.name)

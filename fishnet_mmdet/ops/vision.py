@@ -15,7 +15,7 @@ def torchvision_op(name: str, tensor: Tensor) -> Optional[Callable]:
     return _cuda_op(name) if tensor.is_cuda else None
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _cuda_op(name):
     """An operator that has a CUDA kernel, or None."""
     try:

@@ -1,4 +1,4 @@
-# FishNet-55 of the report, for images of 32x32: its dense score takes the last feature whole.
+# FishNet-55 of the report, for images of 32x32: its classification head is a dense layer on the flattened last feature.
 model = dict(
     type='Classifier',
     data_preprocessor=dict(type='ImgDataPreprocessor', mean=[128, 128, 128], std=[64, 64, 64], bgr_to_rgb=True),

@@ -1,5 +1,5 @@
-# `make demo`, stage 1: FishNet-150 learns to classify the generated objects, cut out one by one.
-_base_ = './classification/_base_/small_images.py'
+# `make demo`, pretraining: FishNet-150 learns to classify the generated objects, cut out one by one.
+_base_ = '../classification/_base_/small_images.py'
 
 classes = ('disc', 'square', 'triangle', 'star', 'ring')
 data_root = 'work_dirs/demo/shapes/'

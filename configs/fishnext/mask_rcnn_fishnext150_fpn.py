@@ -1,5 +1,5 @@
-# FishNeXt-150 in Mask R-CNN. It was never released: stage 1 is configs/classification/fishnext150_imagenet.py.
-_base_ = './mask_rcnn_fishnet150_fpn.py'
+# FishNeXt-150 in Mask R-CNN. No pretrained weights were released: train configs/classification/fishnext150_imagenet.py.
+_base_ = '../mask_rcnn_fishnet150_fpn.py'
 
 model = dict(
     backbone=dict(

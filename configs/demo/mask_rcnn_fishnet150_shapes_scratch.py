@@ -1,5 +1,5 @@
 # The demo's detector from random weights, to see what its pretraining is worth.
-_base_ = './demo_mask_rcnn_fishnet150_shapes.py'
+_base_ = './mask_rcnn_fishnet150_shapes.py'
 
 # All that mask_rcnn_fishnet150_fpn_scratch.py changes.
 norm_cfg = dict(type='GN', num_groups=32, requires_grad=True)

@@ -1,0 +1,93 @@
+"""infer: draws predictions on images, and saves them as JSON."""
+
+import argparse
+import json
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Dict, List, Optional
+
+import mmcv
+from mmengine.utils import track_iter_progress
+
+from ..engine.checks import check_checkpoint
+from ..engine.configs import read_config
+from ..errors import FishNetError
+from ..inference import Predictor
+from .arguments import add_config_options
+
+IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp')
+
+
+def main(argv: Optional[List[str]] = None) -> None:
+    """Loads the model, and goes through the images."""
+    args = parse_args(argv)
+    images = find_images(Path(args.image))
+    out_dir = Path(args.out_dir)
+    if any(out_dir.resolve() == file.parent.resolve() for file in images):
+        raise FishNetError(f'--out-dir {out_dir} is the folder of the images, which would be overwritten: name another folder')
+    cfg = read_config(args.config, args.cfg_options)
+    check_checkpoint(args.checkpoint)
+    predictor = Predictor(cfg, args.checkpoint, args.device)
+    try:
+        out_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FishNetError(f'--out-dir {out_dir} cannot be made: {error.strerror}') from error
+
+    records, unreadable = [], []
+    names = picture_names(images)
+    for file in track_iter_progress(images):
+        image = mmcv.imread(str(file))
+        if image is None:
+            unreadable.append(file)
+            continue
+        height, width = image.shape[:2]
+        records.append(dict(id=len(records) + 1, file_name=file.name, height=height, width=width))
+        prediction = predictor(image)
+        predictor.results.add(records[-1]['id'], prediction)
+        predictor.results.draw(image, prediction, out_dir / names[file], args.score_thr)
+    predictions = dict(images=records, **predictor.results.to_json())
+    (out_dir / 'predictions.json').write_text(json.dumps(predictions))
+    print(f'\n{out_dir}: {len(records)} pictures and predictions.json; {predictor.results.summary(args.score_thr)}')
+    if unreadable:
+        sys.exit(f'error: these files are not images and were skipped: {", ".join(map(str, unreadable))}')
+
+
+def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
+    """The arguments."""
+    parser = argparse.ArgumentParser(description='Draw the predictions of a model on images, and save them as JSON')
+    parser.add_argument('image', help='an image file, or a folder of images')
+    parser.add_argument('config', help='config file of a detector, a panoptic model or a classifier')
+    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument('--out-dir', required=True, metavar='DIR', help='folder for the pictures and predictions.json')
+    parser.add_argument(
+        '--score-thr',
+        type=float,
+        default=0.3,
+        help='draw instances with at least this score (default: 0.3); predictions.json has all of them',
+    )
+    parser.add_argument('--device', help='cpu, cuda:0 and so on; default: a GPU if there is one')
+    add_config_options(parser)
+    return parser.parse_args(argv)
+
+
+def find_images(path: Path) -> List[Path]:
+    """The image files that a path stands for.
+
+    Raises:
+        FishNetError: If there are none.
+    """
+    if path.is_file():
+        return [path]
+    if not path.is_dir():
+        raise FishNetError(f'there is no image or folder {path}')
+    images = sorted(file for file in path.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES)
+    if not images:
+        raise FishNetError(f'the folder {path} has no images ({", ".join(IMAGE_SUFFIXES)})')
+    return images
+
+
+def picture_names(images: List[Path]) -> Dict[Path, str]:
+    """The name of each image's picture: a.png for a.jpg; for images that differ in the suffix only a.jpg.png and a.png.png."""
+    stems = Counter(file.stem for file in images)
+    return {file: f'{file.stem if stems[file.stem] == 1 else file.name}.png' for file in images}

@@ -1,0 +1,78 @@
+"""test: evaluates a checkpoint."""
+
+import argparse
+from pathlib import Path
+from typing import List, Optional
+
+from mmdet.engine.hooks.utils import trigger_visualization_hook
+from mmdet.evaluation import DumpDetResults
+from torch import nn
+
+from ..checkpoints import check_fits
+from ..engine.augmented_testing import use_test_time_augmentation
+from ..engine.building import build_runner
+from ..engine.checks import check_checkpoint, check_data
+from ..engine.metrics import choose_metrics
+from ..errors import FishNetError
+from .arguments import add_common_arguments, load_config
+
+
+def main(argv: Optional[List[str]] = None) -> None:
+    """Reads the config, checks it and the checkpoint, and evaluates."""
+    args = parse_args(argv)
+    if args.out and not args.out.endswith(('.pkl', '.pickle')):
+        raise FishNetError(f'--out must be a file that ends with .pkl, not {args.out}')
+    cfg = load_config(args)
+    cfg.load_from = args.checkpoint
+    if args.eval or args.tta:
+        choose_metrics(cfg, args.eval, tta=args.tta)
+    check_data(cfg, ['test_dataloader'])
+    check_checkpoint(args.checkpoint)
+    if args.show or args.show_dir:
+        cfg = trigger_visualization_hook(cfg, args)
+    if args.tta:
+        use_test_time_augmentation(cfg)
+    runner = build_runner(cfg)
+    if not args.tta:
+        check_fits_config(runner.model, args.config, args.checkpoint)
+    if args.out:
+        runner.test_evaluator.metrics.append(DumpDetResults(out_file_path=args.out))
+    runner.test()
+
+
+def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
+    """The arguments, as mmdet's, and ``--eval``."""
+    parser = argparse.ArgumentParser(description='Evaluate a checkpoint')
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', help='checkpoint file')
+    add_common_arguments(parser)
+    parser.add_argument(
+        '--eval',
+        nargs='+',
+        metavar='METRIC',
+        help="metrics: bbox and segm for instance segmentation, PQ for panoptic; default: the config's",
+    )
+    parser.add_argument('--out', metavar='FILE.pkl', help='save the predictions to this file')
+    parser.add_argument('--show', action='store_true', help='show predictions beside the ground truth in a window')
+    parser.add_argument('--show-dir', metavar='DIR', help='save these pictures to WORK_DIR/<time>/DIR')
+    parser.add_argument('--wait-time', type=float, default=2, help='seconds that --show waits')
+    parser.add_argument(
+        '--tta',
+        action='store_true',
+        help="test-time augmentation: the config's tta_model, or a horizontal flip if it has none; merges boxes, not masks",
+    )
+    return parser.parse_args(argv)
+
+
+def check_fits_config(model: nn.Module, config: str, checkpoint: str) -> None:
+    """Checks that a checkpoint has exactly the tensors of the model of a config.
+
+    Raises:
+        FishNetError: If not. If training left a config beside the checkpoint, the message names that one.
+    """
+    try:
+        check_fits(model, checkpoint)
+    except FishNetError as error:
+        beside = [file for file in sorted(Path(checkpoint).parent.glob('*.py')) if file.resolve() != Path(config).resolve()]
+        hint = f'. Training saved its config, with all --cfg-options, as {beside[0]}: test that one' if beside else ''
+        raise FishNetError(f'{error}{hint}') from error

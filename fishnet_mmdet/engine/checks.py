@@ -1,0 +1,110 @@
+"""What is looked at before a run begins: the files that a config names."""
+
+import os
+from typing import Iterator, Optional, Sequence
+
+from mmengine.config import Config
+
+from ..checkpoints import check_pretrained, read_checkpoint
+from ..errors import FishNetError
+
+COCO_LAYOUT = """COCO is expected as
+    {root}/annotations/instances_train2017.json, instances_val2017.json
+    {root}/train2017/*.jpg
+    {root}/val2017/*.jpg
+from https://cocodataset.org/#download (2017 Train images, 2017 Val images, 2017 Train/Val annotations). Panoptic models need
+    {root}/annotations/panoptic_train2017.json, panoptic_val2017.json
+    {root}/annotations/panoptic_train2017/*.png, panoptic_val2017/*.png
+too (2017 Panoptic Train/Val annotations), and HTC {root}/stuffthingmaps/train2017/*.png (github.com/nightrome/cocostuff).
+"""
+ELSEWHERE = 'If it is elsewhere: --cfg-options data_root=DIR.'
+COCO_ELSEWHERE = 'If it is elsewhere: --cfg-options data_root=DIR, or set the environment variable MMDET_DATASETS=DIR.'
+#: Data sets that check their files themselves.
+SELF_CHECKING = ('ImageFolder', 'ObjectCrops', 'SmallImages')
+
+
+def check_data(cfg: Config, dataloaders: Sequence[str]) -> None:
+    """Checks that the annotation files and image folders of dataloaders exist. Files of a remote backend are not looked at.
+
+    Args:
+        cfg (Config): The config.
+        dataloaders (Sequence[str]): Their keys in the config.
+
+    Raises:
+        FishNetError: If a path does not exist; the message says what is expected where, and how to name another place.
+    """
+    for key in dataloaders:
+        for dataset in _datasets((cfg.get(key) or {}).get('dataset')):
+            if str(dataset.get('type')).rpartition('.')[2] in SELF_CHECKING or _is_remote(dataset):
+                continue
+            root = dataset.get('data_root') or ''
+            prefixes = dict(dataset.get('data_prefix') or {})
+            if not _reads_segmentation_maps(dataset):
+                prefixes.pop('seg', None)
+            for path in [dataset.get('ann_file'), *prefixes.values()]:
+                path = os.path.join(root, path) if isinstance(path, str) and path else root
+                if path and '://' not in path and not os.path.exists(path):
+                    coco = '2017' in path
+                    layout = COCO_LAYOUT.format(root=root.rstrip('/')) if coco else ''
+                    hint = COCO_ELSEWHERE if coco else ELSEWHERE
+                    raise FishNetError(f'the data of {key} is missing: {path} does not exist\n{layout}{hint}')
+
+
+def check_checkpoint(file: str) -> None:
+    """Checks that a file is a checkpoint. A URL is left to the download.
+
+    Raises:
+        FishNetError: If the file does not exist, or is not a checkpoint.
+    """
+    if '://' not in file:
+        read_checkpoint(file)
+
+
+def check_initialisation(cfg: Config) -> None:
+    """Checks that the files exist from which the model's ``init_cfg`` loads FishNet's weights.
+
+    Raises:
+        FishNetError: If one does not; the message says where to get it and how to train without it.
+    """
+    for init_cfg in dicts_in(cfg.model):
+        if init_cfg.get('type') == 'FishNetPretrained':
+            check_pretrained(init_cfg['checkpoint'])
+
+
+def dicts_in(value) -> Iterator[dict]:
+    """All dicts in a part of a config, the outer ones first."""
+    if isinstance(value, dict):
+        yield value
+        value = list(value.values())
+    if isinstance(value, (list, tuple)):
+        for item in value:
+            yield from dicts_in(item)
+
+
+def _datasets(dataset: Optional[dict]) -> Iterator[dict]:
+    """The data sets inside the wrappers (RepeatDataset, ConcatDataset, MultiImageMixDataset ...)."""
+    if not dataset:
+        return
+    inner = dataset.get('datasets') or [dataset.get('dataset')]
+    if inner[0] is None:
+        yield dataset
+    for one in inner:
+        yield from _datasets(one)
+
+
+def _is_remote(dataset: dict) -> bool:
+    """Whether files are read through a storage backend other than the local disk (petrel, S3 ...)."""
+    return any(backend.get('backend', 'local') != 'local' for backend in _backends(dataset))
+
+
+def _backends(dataset: dict) -> Iterator[dict]:
+    for part in dicts_in(dataset):
+        if isinstance(part.get('backend_args'), dict):
+            yield part['backend_args']
+
+
+def _reads_segmentation_maps(dataset: dict) -> bool:
+    # mmdet's configs of instance segmentation that inherit a panoptic one keep its folder, and never read it.
+    return 'Panoptic' in str(dataset.get('type')) or any(
+        transform.get('with_seg') for transform in dicts_in(dataset.get('pipeline'))
+    )
