@@ -34,21 +34,6 @@ def check_versions() -> None:
         )
 
 
-def check_ops() -> None:
-    """Checks that mmcv's operators can be imported, which a detector needs and the backbone does not.
-
-    Raises:
-        FishNetError: If they cannot; the message holds the command that mends it.
-    """
-    try:
-        importlib.import_module('mmcv._ext')
-    except ImportError as error:
-        raise FishNetError(
-            f'mmcv has no operators that work beside the installed torch ({error}): '
-            'pip uninstall -y mmcv; pip install mmcv-lite==2.1.0'
-        ) from error
-
-
 def _version(name: str) -> tuple:
     """The version of a module of `NEEDED`, checked."""
     lowest, too_new, mend = NEEDED[name]
