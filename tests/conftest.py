@@ -121,7 +121,7 @@ def shapes(tmp_path_factory):
 def tiny_config(tmp_path, shapes):
     """Writes a config that inherits one of the repository and returns its path."""
 
-    def write(base='mask_rcnn_fishnet150_fpn_scratch.py', more='', name='tiny.py'):
+    def write(base='scratch/mask_rcnn_fishnet150_fpn_scratch.py', more='', name='tiny.py'):
         text = TINY_CONFIG.format(
             base=str(REPO / 'configs' / base),
             fish=TINY_FISH,

@@ -1,11 +1,12 @@
-# Everything in which FishNet's detectors differ from mmdet's defaults, because the paper says so. In quotes: section 4.4
-# of FishNet, NeurIPS 2018 (arXiv:1901.03495); [5] is Detectron, [6] Goyal et al. 2017 (arXiv:1706.02677).
+# The paper's schedule for detectors, where it differs from mmdet's defaults. In quotes: section 4.4 of FishNet, NeurIPS 2018
+# (arXiv:1901.03495); [5] is Detectron, [6] Goyal et al. 2017 (arXiv:1706.02677). docs/paper.md lists what still differs.
 
 # "a learning rate 0.02", "a weight decay of 0.0001 and a momentum of 0.9", "the gradients are clipped below a maximum
-# hyper-parameter of 5.0 in the first 2 epochs"
+# hyper-parameter of 5.0 in the first 2 epochs". From Detectron: biases have twice the rate and no weight decay.
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='SGD', lr=0.02, momentum=0.9, weight_decay=0.0001),
+    paramwise_cfg=dict(bias_lr_mult=2.0, bias_decay_mult=0.0),
     clip_grad=dict(max_norm=5.0, norm_type=2),
 )
 custom_hooks = [
@@ -30,8 +31,8 @@ param_scheduler = [
 batch_size_per_gpu = 1
 auto_scale_lr = dict(enable=False, base_batch_size=16)
 
-# "All other hyper-parameters used in experiments follow those in [5]". Where mmdet's defaults have moved on from Detectron:
-# smooth L1 instead of L1, 2000 proposals in training instead of 1000, no anchors across the border, two samples a RoI bin.
+# "All other hyper-parameters used in experiments follow those in [5]". Where mmdet's defaults differ from Detectron's: smooth
+# L1 instead of L1, 2000 proposals in training instead of 1000, no anchors across the border, two samples per RoI bin and side.
 detectron_rpn_head = dict(loss_bbox=dict(_delete_=True, type='SmoothL1Loss', beta=1 / 9, loss_weight=1.0))
 detectron_bbox_head = dict(loss_bbox=dict(_delete_=True, type='SmoothL1Loss', beta=1.0, loss_weight=1.0))
 detectron_roi_extractor = dict(roi_layer=dict(sampling_ratio=2))

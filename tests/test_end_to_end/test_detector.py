@@ -31,7 +31,7 @@ def trained(tmp_path_factory, shapes):
     config = folder / 'tiny.py'
     config.write_text(
         TINY_CONFIG.format(
-            base=str(REPO / 'configs/mask_rcnn_fishnet150_fpn_scratch.py'),
+            base=str(REPO / 'configs/scratch/mask_rcnn_fishnet150_fpn_scratch.py'),
             fish=TINY_FISH,
             data_root=f'{shapes}/',
             num_classes=len(CLASSES),

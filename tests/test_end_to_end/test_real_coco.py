@@ -14,7 +14,7 @@ def test_train_and_evaluate_on_coco(command, tmp_path):
     """Two steps and three images by the commands of the README, the data moved by MMDET_DATASETS; the fish is tiny."""
     config = tmp_path / 'tiny_coco.py'
     config.write_text(
-        f"_base_ = '{REPO}/configs/mask_rcnn_fishnet150_fpn_scratch.py'\n"
+        f"_base_ = '{REPO}/configs/scratch/mask_rcnn_fishnet150_fpn_scratch.py'\n"
         f'model = dict(backbone=dict(depth=dict(_delete_=True, **{TINY_FISH!r})), neck=dict(in_channels=[32, 64, 112, 144]))\n'
         'train_dataloader = dict(num_workers=0, persistent_workers=False, dataset=dict(indices=2))\n'
         'val_dataloader = dict(num_workers=0, persistent_workers=False, dataset=dict(indices=3))\n'
