@@ -1,4 +1,4 @@
-"""What newer and older releases of the stack lack: modules that mmengine imports, and functions of torch that we call.
+"""Stand-ins for modules that mmengine imports and that newer Pythons or setuptools no longer have.
 
 ``pkg_resources``
     Imported by ``mmengine.utils.package_utils`` (0.10.7). Missing with setuptools 81 or newer, and without setuptools.
@@ -6,10 +6,12 @@
 ``distutils.errors``
     Imported by ``mmengine.utils.dl_utils.collect_env`` (mmengine 0.10.7, onedl-mmengine 0.10.12). Missing on Python 3.12 and
     newer without setuptools, as in a new virtual environment. Can go when neither imports it.
-``is_compiling``
-    ``torch.compiler.is_compiling`` is missing in torch 2.1 and present in 2.4. Can go when older ones are no longer supported.
-``autocast_dtype``
-    ``torch.get_autocast_dtype`` is missing in torch 2.1 and present in 2.4. Can go when older ones are no longer supported.
+
+Two more gaps of the stack are closed elsewhere:
+
+- ``torch.load`` of torch 2.6 and newer refuses the training state in mmengine's checkpoints:
+  ``checkpoints.allow_training_state``. Can go when mmengine registers its types with ``torch.serialization``.
+- mmcv has compiled operators ready-made for no current stack: ``fishnet_mmdet.ops``.
 """
 
 import importlib.metadata
@@ -18,8 +20,6 @@ from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Optional, Sequence
-
-import torch
 
 
 class Distribution:
@@ -76,25 +76,3 @@ def install() -> None:
     """Makes the stand-ins importable where nothing else has their names. A second call does nothing."""
     if not any(isinstance(finder, StandIns) for finder in sys.meta_path):
         sys.meta_path.append(StandIns())
-
-
-if hasattr(torch, 'compiler') and hasattr(torch.compiler, 'is_compiling'):
-    is_compiling = torch.compiler.is_compiling
-else:
-    # The compiler knows this name: while it records, the call gives True.
-    from torch._dynamo import is_compiling
-
-
-def autocast_dtype(device_type: str) -> Optional[torch.dtype]:
-    """The dtype that autocast computes in on a type of device ('cpu', 'cuda' ...); None where autocast is off."""
-    if hasattr(torch, 'get_autocast_dtype'):
-        enabled = torch.amp.is_autocast_available(device_type) and torch.is_autocast_enabled(device_type)
-        return torch.get_autocast_dtype(device_type) if enabled else None
-    if device_type == 'cpu':
-        return torch.get_autocast_cpu_dtype() if torch.is_autocast_cpu_enabled() else None
-    if device_type == 'cuda':
-        return torch.get_autocast_gpu_dtype() if torch.is_autocast_enabled() else None
-    return None
-
-
-__all__ = ['STAND_INS', 'StandIns', 'autocast_dtype', 'install', 'is_compiling']

@@ -1,11 +1,10 @@
-"""The stand-ins for modules that mmengine imports, and for functions of newer torch releases."""
+"""The stand-ins for modules that mmengine imports and that newer Pythons or setuptools no longer have."""
 
 import importlib.util
 import subprocess
 import sys
 
 import pytest
-import torch
 
 from fishnet_mmdet import compat
 
@@ -73,21 +72,3 @@ def test_what_is_installed_is_preferred():
 def test_no_other_module_is_found():
     assert compat.StandIns().find_spec('pkg_resources.extern') is None
     assert compat.StandIns().find_spec('imp') is None
-
-
-def test_is_compiling():
-    def doubled_if_compiled(x):
-        return x * 2 if compat.is_compiling() else x
-
-    one = torch.ones(1)
-    assert doubled_if_compiled(one) == 1
-    assert torch.compile(doubled_if_compiled, backend='eager', fullgraph=True)(one) == 2
-
-
-def test_autocast_dtype():
-    assert compat.autocast_dtype('cpu') is None
-    with torch.autocast('cpu', dtype=torch.bfloat16):
-        assert compat.autocast_dtype('cpu') == torch.bfloat16
-        assert compat.autocast_dtype('cuda') is None
-        assert compat.autocast_dtype('meta') is None
-    assert compat.autocast_dtype('cpu') is None
