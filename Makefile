@@ -31,7 +31,7 @@ DEMO := work_dirs/demo
 DEMO_CLASSIFIER := configs/demo_classifier_fishnet150_shapes.py
 DEMO_DETECTOR := configs/demo_mask_rcnn_fishnet150_shapes.py
 demo: setup
-	$(BIN)/python tools/make_shapes.py $(DEMO)/shapes --train 400 --val 40
+	$(BIN)/python tools/dataset_converters/make_shapes.py $(DEMO)/shapes --train 400 --val 40
 	@echo 'Stage 1: FishNet-150 learns to classify the objects'
 	$(BIN)/python tools/train.py $(DEMO_CLASSIFIER) --work-dir $(DEMO)/classifier
 	@echo 'Stage 2: Mask R-CNN begins with what stage 1 has learned'

@@ -16,29 +16,33 @@ compat.install()
 # Before anything imports mmcv.ops, as most modules of mmdet do.
 install(OPERATORS)
 
+from . import fishify  # noqa: E402
 from .checkpoints import FishNetPretrained, allow_training_state  # noqa: E402  after the check, whose message is clearer
 from .config_files import config_file  # noqa: E402
-from .datasets import LoadPanopticSegments, ObjectCrops, SmallImages  # noqa: E402
+from .datasets import ClassificationDataset, ImageFolder, LoadPanopticSegments, ObjectCrops, SmallImages  # noqa: E402
 from .engine import Accuracy, CheckFixedNormHook, PanopticQuality, StopGradClipHook  # noqa: E402
 from .models import ClassificationHead, Classifier, Fish, FishNet, FishNeXt, ZeroInitResidual  # noqa: E402
 
 allow_training_state()
 
 __all__ = [
+    'Accuracy',
     'CheckFixedNormHook',
+    'ClassificationDataset',
+    'ClassificationHead',
     'Classifier',
     'Fish',
     'FishNeXt',
     'FishNet',
     'FishNetPretrained',
+    'ImageFolder',
     'LoadPanopticSegments',
     'ObjectCrops',
     'PanopticQuality',
-    'ClassificationHead',
     'SmallImages',
     'StopGradClipHook',
-    'Accuracy',
     'ZeroInitResidual',
     '__version__',
     'config_file',
+    'fishify',
 ]

@@ -11,8 +11,12 @@ from mmengine.registry import Registry
 
 SCOPE = 'fishnet_mmdet'
 
-MODELS = Registry('model', parent=mmdet.MODELS, scope=SCOPE, locations=['fishnet_mmdet.models'])
-DATASETS = Registry('dataset', parent=mmdet.DATASETS, scope=SCOPE, locations=['fishnet_mmdet.datasets'])
-TRANSFORMS = Registry('transform', parent=mmdet.TRANSFORMS, scope=SCOPE, locations=['fishnet_mmdet.datasets'])
-METRICS = Registry('metric', parent=mmdet.METRICS, scope=SCOPE, locations=['fishnet_mmdet.engine'])
+# The modules of the parents are named too: mmengine imports what a registry names before it looks into it, but not what the
+# registry's parent names.
+MODELS = Registry('model', parent=mmdet.MODELS, scope=SCOPE, locations=['mmdet.models', 'fishnet_mmdet.models'])
+DATASETS = Registry('dataset', parent=mmdet.DATASETS, scope=SCOPE, locations=['mmdet.datasets', 'fishnet_mmdet.datasets'])
+TRANSFORMS = Registry(
+    'transform', parent=mmdet.TRANSFORMS, scope=SCOPE, locations=['mmdet.datasets', 'fishnet_mmdet.datasets']
+)
+METRICS = Registry('metric', parent=mmdet.METRICS, scope=SCOPE, locations=['mmdet.evaluation', 'fishnet_mmdet.engine'])
 OPTIM_WRAPPERS = Registry('optim_wrapper', parent=mmdet.OPTIM_WRAPPERS, scope=SCOPE, locations=['fishnet_mmdet.engine'])

@@ -67,7 +67,8 @@ def change(cfg: Config, args: argparse.Namespace) -> None:
     if args.epochs is not None:
         set_epochs(cfg, args.epochs)
     if args.from_scratch:
-        train_from_scratch(cfg)
+        for note in train_from_scratch(cfg):
+            print_log(note, logger='current')
     if args.amp:
         use_mixed_precision(cfg)
     if args.auto_scale_lr:

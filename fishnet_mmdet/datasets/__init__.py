@@ -1,5 +1,6 @@
-"""Data sets, and transforms for classification."""
+"""Data sets and transforms for classification, panoptic maps, and generated data. Nothing here depends on a model."""
 
+from .classification import ClassificationDataset, SampleTable
 from .image_folder import ImageFolder
 from .object_crops import ObjectCrops
 from .panoptic import LoadPanopticSegments
@@ -7,6 +8,7 @@ from .small_images import SmallImages
 from .transforms import PackInputs, PCALighting, RandomPadCrop, RandomResizedCrop
 
 __all__ = [
+    'ClassificationDataset',
     'ImageFolder',
     'LoadPanopticSegments',
     'ObjectCrops',
@@ -14,5 +16,6 @@ __all__ = [
     'PackInputs',
     'RandomPadCrop',
     'RandomResizedCrop',
+    'SampleTable',
     'SmallImages',
 ]

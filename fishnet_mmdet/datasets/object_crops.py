@@ -1,34 +1,38 @@
-"""Classification on the objects of a detection set: pretraining where there is no other data."""
+"""Classification of the objects of a detection data set, to pretrain a backbone on the detector's own data."""
 
 import json
 import os
-from pathlib import Path
-from typing import Callable, Sequence, Union
+from typing import Optional, Sequence
 
-import cv2
 import numpy as np
-from mmengine.dataset import Compose
-from torch.utils.data import Dataset
+from mmengine import fileio
 
 from ..errors import FishNetError
-from ..registry import DATASETS, TRANSFORMS
+from ..registry import DATASETS
+from .classification import ClassificationDataset, SampleTable
+from .reading import read_image
 
 
 @DATASETS.register_module()
-class ObjectCrops(Dataset):
-    """The annotated objects of a set in COCO's format, each cut out as a square with its class as the label.
+class ObjectCrops(ClassificationDataset):
+    """The objects of a data set in COCO's format: a square crop around each box, with the class of the box as its label.
+
+    Crowds and boxes with a side of less than one pixel are skipped.
 
     Args:
-        data_root (str): Folder of the set.
-        ann_file (str): Annotations, within ``data_root``.
-        data_prefix (dict): ``img`` is the folder of the images, within ``data_root``.
-        pipeline (Sequence[dict | Callable]): Transforms of a dict with ``img`` (s, s, 3) and ``gt_label``.
-        metainfo (dict): ``classes``, their names in the order of the labels.
-        context (float): Side of the square, in units of the longer side of the object's box. What lies beyond the image is
-            its border, repeated.
+        data_root (str): Folder of the data set.
+        ann_file (str): Annotations, in ``data_root``.
+        data_prefix (dict): ``img``: the folder of the images, in ``data_root``.
+        metainfo (dict): ``classes``: the names of the classes to use, in the order of the labels.
+        context (float): Side of the square, as a multiple of the longer side of the box. Beyond the image, the pixels of its
+            border are repeated.
+        backend_args (dict, optional): Storage of the files, as for mmengine's ``fileio``.
+        serialize_data (bool): Whether to pickle every sample. It is off, because the annotations are stored as arrays.
+        **kwargs: Other arguments of :class:`ClassificationDataset`. The pipeline starts with ``img`` (side, side, 3).
 
     Raises:
-        FishNetError: If the files are not there, or hold no object of the classes.
+        FishNetError: If the annotations are missing or damaged, lack a class, or have no object of the classes. While
+            reading an image: if its file is missing or cannot be decoded.
     """
 
     def __init__(
@@ -36,49 +40,96 @@ class ObjectCrops(Dataset):
         data_root: str,
         ann_file: str,
         data_prefix: dict,
-        pipeline: Sequence[Union[dict, Callable]],
         metainfo: dict,
         context: float = 1.5,
+        backend_args: Optional[dict] = None,
+        serialize_data: bool = False,
+        **kwargs,
     ) -> None:
-        self.metainfo = dict(classes=tuple(metainfo['classes']))
-        self.folder = Path(data_root, data_prefix['img'])
         self.context = context
-        file = Path(data_root, ann_file)
-        if not file.is_file():
-            raise FishNetError(f'there are no annotations {file}')
-        content = json.loads(file.read_text())
-        labels = {
-            c['id']: self.metainfo['classes'].index(c['name'])
-            for c in content['categories']
-            if c['name'] in metainfo['classes']
-        }
-        names = {image['id']: image['file_name'] for image in content['images']}
-        objects = [
-            a
-            for a in content['annotations']
-            if a['category_id'] in labels and not a.get('iscrowd') and min(a['bbox'][2:]) >= 1
-        ]
-        if not objects:
-            raise FishNetError(f'{file} holds no objects of the classes {", ".join(self.metainfo["classes"])}')
-        self.files = [names[a['image_id']] for a in objects]
-        self.boxes = np.array([a['bbox'] for a in objects], np.float32)
-        self.labels = [labels[a['category_id']] for a in objects]
-        self.pipeline = Compose([TRANSFORMS.build(one) if isinstance(one, dict) else one for one in pipeline])
+        self.backend_args = backend_args
+        super().__init__(
+            data_root,
+            ann_file=ann_file,
+            data_prefix=data_prefix,
+            metainfo=metainfo,
+            serialize_data=serialize_data,
+            **kwargs,
+        )
 
-    def __len__(self) -> int:
-        return len(self.labels)
+    def load_data_list(self) -> SampleTable:
+        """Reads the annotations.
 
-    def __getitem__(self, index: int) -> dict:
-        file = self.folder / self.files[index]
-        image = cv2.imread(os.fspath(file))
+        Raises:
+            FishNetError: If the file is missing or damaged, lacks a class, or has no object of the classes.
+        """
+        classes = tuple(self._metainfo.get('classes') or ())
+        try:
+            content = json.loads(fileio.get_text(self.ann_file, backend_args=self.backend_args))
+            return _objects(self.ann_file, content, classes)
+        except FileNotFoundError as error:
+            raise FishNetError(f'no such annotation file: {self.ann_file}') from error
+        except FishNetError:
+            raise
+        except (ValueError, KeyError, TypeError, IndexError) as error:
+            raise FishNetError(
+                f"{self.ann_file} is not in COCO's format, or is truncated ({type(error).__name__}: {error})"
+            ) from error
+
+    def get_data_info(self, idx: int) -> dict:
+        """``img_path``, ``bbox`` (x, y, width, height) and ``gt_label`` of an object."""
+        info = super().get_data_info(idx)
+        info['img_path'] = fileio.join_path(
+            self.data_prefix['img'], os.fsdecode(info.pop('name')), backend_args=self.backend_args
+        )
+        return info
+
+    def prepare_data(self, idx: int) -> Optional[dict]:
+        """Crops an object and runs the pipeline on the crop.
+
+        Raises:
+            FishNetError: If the image is missing or cannot be decoded.
+        """
+        info = self.get_data_info(idx)
+        image = read_image(info['img_path'], self.backend_args)
         if image is None:
-            raise FishNetError(f'the image {file} is not there, or cannot be decoded')
-        return self.pipeline(dict(img=self._cut(image, self.boxes[index]), gt_label=self.labels[index]))
+            raise FishNetError(f'the image {info["img_path"]} is missing, or cannot be decoded')
+        return self.pipeline(dict(info, img=_crop(image, info['bbox'], self.context)))
 
-    def _cut(self, image: np.ndarray, box: np.ndarray) -> np.ndarray:
-        x, y, width, height = box
-        side = max(1, round(float(max(width, height)) * self.context))
-        left, top = round(float(x + (width - side) / 2)), round(float(y + (height - side) / 2))
-        columns = np.arange(left, left + side).clip(0, image.shape[1] - 1)
-        rows = np.arange(top, top + side).clip(0, image.shape[0] - 1)
-        return image[rows[:, None], columns]
+
+def _objects(file: str, content: dict, classes: Sequence[str]) -> SampleTable:
+    """The objects of some classes, from the content of an annotation file.
+
+    Raises:
+        FishNetError: If the file does not define a class, or has no object of the classes.
+    """
+    ids = {category['name']: category['id'] for category in content['categories']}
+    unknown = [name for name in classes if name not in ids]
+    if unknown:
+        raise FishNetError(
+            f'{file} has no class {", ".join(unknown)}: its classes are {", ".join(ids)}; correct metainfo=dict(classes=(...))'
+        )
+    labels = {ids[name]: label for label, name in enumerate(classes)}
+    names = {image['id']: image['file_name'] for image in content['images']}
+    objects = [
+        one
+        for one in content['annotations']
+        if one['category_id'] in labels and not one.get('iscrowd') and min(one['bbox'][2:]) >= 1
+    ]
+    if not objects:
+        raise FishNetError(f'{file} has no objects of the classes {", ".join(classes)}')
+    return SampleTable(
+        name=np.array([os.fsencode(names[one['image_id']]) for one in objects]),
+        bbox=np.array([one['bbox'] for one in objects], np.float32),
+        gt_label=np.array([labels[one['category_id']] for one in objects], np.int32),
+    )
+
+
+def _crop(image: np.ndarray, box: np.ndarray, context: float) -> np.ndarray:
+    """The square around a box (x, y, width, height)."""
+    x, y, width, height = box
+    side = max(1, round(float(max(width, height)) * context))
+    left, top = round(float(x + (width - side) / 2)), round(float(y + (height - side) / 2))
+    columns = np.arange(left, left + side).clip(0, image.shape[1] - 1)
+    rows = np.arange(top, top + side).clip(0, image.shape[0] - 1)
+    return image[rows[:, None], columns]

@@ -1,7 +1,7 @@
 """Transforms for classification: images (height, width, 3) uint8 in BGR with one label.
 
-Random numbers come from numpy's global generator, as in mmcv's transforms: mmengine seeds it in every worker. What mmdet and
-mmcv have already is taken from there: ``LoadImageFromFile``, ``RandomFlip``, ``ResizeShortestEdge``, ``CenterCrop``.
+Random numbers come from numpy's global generator, as in mmcv's transforms, because mmengine seeds it in every worker. Other
+transforms come from mmcv and mmdet: ``LoadImageFromFile``, ``RandomFlip``, ``ResizeShortestEdge``, ``CenterCrop``.
 """
 
 import math
@@ -17,7 +17,7 @@ from ..errors import FishNetError
 from ..registry import TRANSFORMS
 
 #: Principal components of ImageNet's RGB values from 0 to 1: the eigenvalues of their covariance, and the eigenvectors as
-#: columns, in the order R, G, B. Published with fb.resnet.torch, and used by FishNet's authors.
+#: columns, in the order R, G, B. Published with fb.resnet.torch; FishNet's authors use them.
 EIGENVALUES = (0.2175, 0.0188, 0.0045)
 EIGENVECTORS = ((-0.5675, 0.7192, 0.4009), (-0.5808, -0.0045, -0.8140), (-0.5836, -0.6948, 0.4203))
 
@@ -26,26 +26,26 @@ BACKENDS = ('cv2', 'pillow')
 
 
 def _below(count: int) -> int:
-    """A random one of 0 ... count - 1; several times faster than numpy's randint for a single number."""
+    """A random integer from 0 to count - 1. For one number this is several times faster than numpy's randint."""
     return int(np.random.random_sample() * count)
 
 
 @TRANSFORMS.register_module()
 class RandomResizedCrop(BaseTransform):
-    """Cuts out a part of random area, aspect and place, and resizes it to a square (Szegedy et al. 2015).
+    """Crops a part of random area, aspect ratio and position, and resizes it to a square (Szegedy et al. 2015).
 
-    The share of the area is uniform, the aspect uniform in its logarithm. A part that does not fit into the image is drawn
-    again; after 10 such the largest part in the middle whose aspect is within the range is taken.
+    The area is uniform; the logarithm of the aspect ratio is uniform. A crop that does not fit into the image is drawn
+    again. After 10 failed draws the crop is the largest one in the centre with an aspect ratio in the range.
 
     Args:
         size (int): Side of the result in pixels.
-        area (Sequence[float]): Smallest and largest share of the image's area.
-        aspect (Sequence[float]): Smallest and largest width / height.
-        backend (str): What resizes, both bilinear: 'cv2', which reads 4 pixels for each of the result's, or 'pillow', which
-            is slower and averages over all of them where the part shrinks, as torchvision does.
+        area (Sequence[float]): Smallest and largest area, as a share of the image's area.
+        aspect (Sequence[float]): Smallest and largest aspect ratio, width / height.
+        backend (str): Library for bilinear resizing. 'cv2' reads 4 pixels for each pixel of the result. 'pillow' is slower;
+            where it shrinks a crop it averages all pixels, as torchvision does.
 
     Raises:
-        FishNetError: If an argument is out of its range.
+        FishNetError: If an argument is out of range.
     """
 
     TRIES = 10
@@ -58,20 +58,20 @@ class RandomResizedCrop(BaseTransform):
         backend: str = 'cv2',
     ) -> None:
         if not (isinstance(size, int) and size > 0):
-            raise FishNetError(f'size of RandomResizedCrop is a number of pixels, 1 or more, not {size!r}')
+            raise FishNetError(f'size of RandomResizedCrop must be a positive number of pixels, not {size!r}')
         if not (len(area) == 2 and 0 < area[0] <= area[1] <= 1):
-            raise FishNetError(f'area of RandomResizedCrop is (smallest, largest) share of the image, 0 to 1, not {area}')
+            raise FishNetError(f'area of RandomResizedCrop must be (smallest, largest) share of the image, 0 to 1, not {area}')
         if not (len(aspect) == 2 and 0 < aspect[0] <= aspect[1]):
-            raise FishNetError(f'aspect of RandomResizedCrop is (smallest, largest) width / height, not {aspect}')
+            raise FishNetError(f'aspect of RandomResizedCrop must be (smallest, largest) width / height, not {aspect}')
         if backend not in BACKENDS:
-            raise FishNetError(f'backend of RandomResizedCrop is {" or ".join(BACKENDS)}, not {backend!r}')
+            raise FishNetError(f'backend of RandomResizedCrop must be {" or ".join(BACKENDS)}, not {backend!r}')
         self.size = size
         self.area = area
         self.aspect = aspect
         self.backend = backend
 
     def _draw(self, height: int, width: int) -> Tuple[int, int, int, int]:
-        """Left, top, width and height in pixels of a random part of an image."""
+        """Left, top, width and height of a random crop in pixels."""
         low, high = math.log(self.aspect[0]), math.log(self.aspect[1])
         for _ in range(self.TRIES):
             area = height * width * (self.area[0] + (self.area[1] - self.area[0]) * np.random.random_sample())
@@ -84,7 +84,7 @@ class RandomResizedCrop(BaseTransform):
         return (width - w) // 2, (height - h) // 2, w, h
 
     def transform(self, results: Dict) -> Dict:
-        """Replaces ``img`` (h, w, 3) by (size, size, 3) of the same type."""
+        """Replaces ``img`` (h, w, 3) by (size, size, 3) with the same dtype."""
         image = results['img']
         left, top, width, height = self._draw(*image.shape[:2])
         part = image[top : top + height, left : left + width]
@@ -98,26 +98,26 @@ class RandomResizedCrop(BaseTransform):
 
 @TRANSFORMS.register_module()
 class RandomPadCrop(BaseTransform):
-    """Moves an image by up to ``padding`` pixels to any side: pads it all around and cuts out a part of its own size.
+    """Shifts an image by up to ``padding`` pixels: pads all sides, and crops a random part of the original size.
 
     Args:
         padding (int): Pixels on each side.
-        mode (str): What is beyond the border: 'zero', or 'reflect', the image mirrored at its outermost pixels.
+        mode (str): Values of the padding: 'zero', or 'reflect', which mirrors the image at its outermost pixels.
 
     Raises:
-        FishNetError: If an argument is out of its range.
+        FishNetError: If an argument is out of range.
     """
 
     def __init__(self, padding: int = 4, mode: str = 'reflect') -> None:
         if not (isinstance(padding, int) and padding >= 0):
-            raise FishNetError(f'padding of RandomPadCrop is a number of pixels, 0 or more, not {padding!r}')
+            raise FishNetError(f'padding of RandomPadCrop must be a number of pixels, 0 or more, not {padding!r}')
         if mode not in BORDERS:
-            raise FishNetError(f'mode of RandomPadCrop is {" or ".join(BORDERS)}, not {mode!r}')
+            raise FishNetError(f'mode of RandomPadCrop must be {" or ".join(BORDERS)}, not {mode!r}')
         self.padding = padding
         self.mode = mode
 
     def transform(self, results: Dict) -> Dict:
-        """Replaces ``img`` by one of the same shape and type."""
+        """Replaces ``img`` by an image of the same shape and dtype."""
         height, width = results['img'].shape[:2]
         padded = cv2.copyMakeBorder(results['img'], *[self.padding] * 4, BORDERS[self.mode])
         top, left = _below(2 * self.padding + 1), _below(2 * self.padding + 1)
@@ -130,11 +130,11 @@ class RandomPadCrop(BaseTransform):
 
 @TRANSFORMS.register_module()
 class PCALighting(BaseTransform):
-    """Adds a random multiple of ImageNet's principal components of colour to all pixels (Krizhevsky et al. 2012, 4.1).
+    """Adds random multiples of the principal components of ImageNet's colours (Krizhevsky et al. 2012, section 4.1).
 
-    To (R, G, B) of every pixel ``255 * p @ (a * l)`` is added: eigenvectors p, eigenvalues l, three normal numbers a. The
-    values are not clipped, so that the shift is the same at black and white. It goes before ``RandomFlip``, whose reversed
-    view of the pixels OpenCV would copy slowly.
+    The transform adds ``255 * p @ (a * l)`` to (R, G, B) of every pixel, with eigenvectors p, eigenvalues l, and three
+    normally distributed numbers a. It does not clip the values, so black and white pixels shift as much as others. Place it
+    before ``RandomFlip``: OpenCV would have to copy the reversed view that a flip returns.
 
     Args:
         std (float): Standard deviation of the numbers a.
@@ -145,13 +145,13 @@ class PCALighting(BaseTransform):
 
     def __init__(self, std: float = 0.1) -> None:
         if not std >= 0:
-            raise FishNetError(f'std of PCALighting is 0 or more, not {std}')
+            raise FishNetError(f'std of PCALighting must be 0 or more, not {std}')
         self.std = std
-        # Rows in the images' order: B, G, R.
+        # The rows are reversed, because images are BGR.
         self._components = 255 * std * (np.array(EIGENVECTORS) * EIGENVALUES)[::-1]
 
     def transform(self, results: Dict) -> Dict:
-        """Replaces ``img`` by float32 of the same shape, around 0 ... 255."""
+        """Replaces ``img`` by float32 of the same shape, with values around 0 to 255."""
         shift = self._components @ np.random.standard_normal(3)
         results['img'] = cv2.add(results['img'], (*shift, 0), dtype=cv2.CV_32F)
         return results
@@ -162,14 +162,17 @@ class PCALighting(BaseTransform):
 
 @TRANSFORMS.register_module()
 class PackInputs(BaseTransform):
-    """What the classifier takes of an image: ``inputs``, a (3, h, w) tensor, and ``data_samples``, the number of its class.
+    """Makes the input of ``Classifier``: ``inputs``, a (3, h, w) tensor, and ``data_samples``, the label as an int.
 
-    The type of the pixels stays: bytes are quarter the way from the workers to the model, whose data preprocessor converts
-    them, on the GPU where there is one.
+    mmpretrain's transform of this name packs the label into a ``DataSample``. Here it stays an int, so that PyTorch's
+    ``default_collate`` makes one tensor of the labels of a batch.
+
+    The dtype of the pixels does not change. Bytes are a quarter of the size of floats on the way from the workers to the
+    model, and its data preprocessor converts them on the model's device.
     """
 
     def transform(self, results: Dict) -> Dict:
-        """Makes a new dict of ``img`` (h, w, 3) and ``gt_label``."""
+        """Packs ``img`` (h, w, 3) and ``gt_label`` into a new dict."""
         planes = np.ascontiguousarray(results['img'].transpose(2, 0, 1))
         return dict(inputs=torch.from_numpy(planes), data_samples=int(results['gt_label']))
 

@@ -6,7 +6,9 @@ from typing import Iterator, Optional, Sequence
 from mmengine.config import Config
 
 from ..checkpoints import check_pretrained, read_checkpoint
+from ..datasets import ClassificationDataset
 from ..errors import FishNetError
+from ..registry import DATASETS
 
 COCO_LAYOUT = """COCO is expected as
     {root}/annotations/instances_train2017.json, instances_val2017.json
@@ -19,8 +21,6 @@ too (2017 Panoptic Train/Val annotations), and HTC {root}/stuffthingmaps/train20
 """
 ELSEWHERE = 'If it is elsewhere: --cfg-options data_root=DIR.'
 COCO_ELSEWHERE = 'If it is elsewhere: --cfg-options data_root=DIR, or set the environment variable MMDET_DATASETS=DIR.'
-#: Data sets that check their files themselves.
-SELF_CHECKING = ('ImageFolder', 'ObjectCrops', 'SmallImages')
 
 
 def check_data(cfg: Config, dataloaders: Sequence[str]) -> None:
@@ -35,7 +35,7 @@ def check_data(cfg: Config, dataloaders: Sequence[str]) -> None:
     """
     for key in dataloaders:
         for dataset in _datasets((cfg.get(key) or {}).get('dataset')):
-            if str(dataset.get('type')).rpartition('.')[2] in SELF_CHECKING or _is_remote(dataset):
+            if _checks_itself(dataset) or _is_remote(dataset):
                 continue
             root = dataset.get('data_root') or ''
             prefixes = dict(dataset.get('data_prefix') or {})
@@ -90,6 +90,12 @@ def _datasets(dataset: Optional[dict]) -> Iterator[dict]:
         yield dataset
     for one in inner:
         yield from _datasets(one)
+
+
+def _checks_itself(dataset: dict) -> bool:
+    kind = dataset.get('type')
+    kind = DATASETS.get(kind) if isinstance(kind, str) else kind
+    return isinstance(kind, type) and issubclass(kind, ClassificationDataset)
 
 
 def _is_remote(dataset: dict) -> bool:

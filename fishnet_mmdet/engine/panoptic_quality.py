@@ -9,7 +9,7 @@ from ..datasets.panoptic import read_segment_ids
 from ..errors import FishNetError
 from ..registry import METRICS
 
-#: mmdet's INSTANCE_OFFSET, which cannot be imported without mmcv's compiled ops, as this package is to be.
+#: mmdet's INSTANCE_OFFSET. It is not imported, because that needs mmcv's compiled ops, and importing this package must not.
 OFFSET = 1000
 
 
@@ -17,18 +17,20 @@ OFFSET = 1000
 class PanopticQuality(BaseMetric):
     """Panoptic quality in percent (Kirillov et al. 2019, arXiv:1801.00868, section 4), as COCO evaluates it.
 
-    PQ of a class is the product of SQ, the mean IoU of its matched segments, and RQ, their F1 score. The results are the means
-    over all classes, over things (``_th``) and over stuff (``_st``), of those classes that are in the truth or the
-    predictions, by the names of mmdet's ``CocoPanopticMetric``. The truth is read from the PNG of the data set, whose path
-    and segments the samples carry: ``seg_map_path`` and ``segments_info`` among the ``meta_keys`` of ``PackDetInputs``.
+    PQ of a class is the product of SQ, the mean IoU of its matched segments, and RQ, their F1 score. The results are means
+    over all classes, over things (``_th``) and over stuff (``_st``). Classes without a segment in the ground truth and in
+    the predictions are left out. The names of the results are those of mmdet's ``CocoPanopticMetric``.
+
+    The metric reads the ground truth from the PNG files of the data set. The samples must have the paths and segments:
+    ``seg_map_path`` and ``segments_info`` in ``meta_keys`` of ``PackDetInputs``.
 
     Args:
-        backend_args (dict, optional): Where the PNG lie, as mmengine's ``fileio`` takes it.
-        **kwargs: Of mmengine's ``BaseMetric``.
+        backend_args (dict, optional): Storage of the PNG files, as for mmengine's ``fileio``.
+        **kwargs: Arguments of mmengine's ``BaseMetric``.
 
     Raises:
-        FishNetError: On evaluation, if the samples do not carry their truth or it is not of their size, or the data set does
-            not say which of its classes are things.
+        FishNetError: During evaluation, if a sample has no ground truth or one of another size, or if the data set does not
+            name its things.
     """
 
     default_prefix = 'coco_panoptic'
@@ -38,27 +40,27 @@ class PanopticQuality(BaseMetric):
         self.backend_args = backend_args
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
-        """Takes the predictions of a batch, each with its ``pred_panoptic_seg`` and truth."""
+        """Counts the segments of a batch. A prediction has ``pred_panoptic_seg`` and the ground truth's path and segments."""
         things = self._things()
         for sample in data_samples:
             if not sample.get('seg_map_path') or 'segments_info' not in sample:
                 raise FishNetError(
-                    'PanopticQuality needs the path and the segments of the truth: add seg_map_path and segments_info to '
-                    'meta_keys of PackDetInputs in the test pipeline, and seg to data_prefix of the data set'
+                    'PanopticQuality needs the ground truth of each sample: add seg_map_path and segments_info to meta_keys '
+                    'of PackDetInputs in the test pipeline, and seg to data_prefix of the data set'
                 )
             truth = read_segment_ids(sample['seg_map_path'], self.backend_args)
             found = sample['pred_panoptic_seg']['sem_seg'][0].cpu().numpy()
             if truth.shape != found.shape:
                 raise FishNetError(
-                    f'the panoptic map {sample["seg_map_path"]} has the size {truth.shape}, the prediction {found.shape}'
+                    f'the panoptic map {sample["seg_map_path"]} has size {truth.shape}, but the prediction {found.shape}'
                 )
             self.results.append(count_segments(truth, sample['segments_info'], found, things))
 
     def compute_metrics(self, results: List[np.ndarray]) -> Dict[str, float]:
-        """The means over the classes; nan where there is no class of a kind."""
+        """The means over the classes; nan if no class of a kind is present."""
         things = self._things()
         iou, hits, false, missed = np.sum(results, 0).T
-        # Half of each error: a segment missed and another found in its place are one.
+        # A missed segment and a false one in its place count as one error.
         segments = hits + (false + missed) / 2
         found, present = np.maximum(hits, 1), segments > 0
         metrics = {}
@@ -70,33 +72,33 @@ class PanopticQuality(BaseMetric):
         return metrics
 
     def _things(self) -> np.ndarray:
-        """(classes,) bool: which classes are things."""
+        """(classes,) bool: whether a class is a thing."""
         classes, things = (self.dataset_meta.get(key, ()) for key in ('classes', 'thing_classes'))
         unknown = [name for name in things if name not in classes]
         if unknown or not things:
             raise FishNetError(
-                'metainfo of the data set must name its thing_classes and stuff_classes, all of them among its classes: '
-                + (f'{", ".join(unknown[:5])} are not' if unknown else 'there are no thing_classes')
+                'metainfo of the data set must have thing_classes and stuff_classes, and classes must include them: '
+                + (f'classes lacks {", ".join(unknown[:5])}' if unknown else 'thing_classes is missing')
             )
         return np.isin(classes, things)
 
 
 def count_segments(truth: np.ndarray, segments: Sequence[dict], found: np.ndarray, things: np.ndarray) -> np.ndarray:
-    """Matches the segments of one image: those of one class match if their IoU is above one half.
+    """Matches the true and the predicted segments of one image. Segments of one class match if their IoU is above 0.5.
 
-    Pixels of no true segment are void: they do not enter the IoU. A segment that was found and does not match is not counted
-    as false if more than half of it lies in void and in crowds of its class; crowds are not counted as missed.
+    Pixels without a true segment are void. The IoU does not count void pixels. A predicted segment without a match is not
+    false if more than half of it is void or in crowds of its class. Crowds are never missed.
 
     Args:
         truth (np.ndarray): (height, width), ids of the segments.
-        segments (Sequence[dict]): The true segments: ``id``, ``category`` from 0, and ``is_thing``, which is false for
-            crowds of things too, as mmdet's ``CocoPanopticDataset`` has it.
-        found (np.ndarray): (height, width), class + 1000 * number of the segment, as mmdet predicts it; numbers of no class
-            are void.
-        things (np.ndarray): (classes,) bool, which classes are things.
+        segments (Sequence[dict]): The true segments: ``id``, ``category`` from 0, and ``is_thing``. As in mmdet's
+            ``CocoPanopticDataset``, ``is_thing`` is false for crowds.
+        found (np.ndarray): (height, width), class + 1000 * number of the segment, as mmdet predicts it. Other classes are
+            void.
+        things (np.ndarray): (classes,) bool: whether a class is a thing.
 
     Returns:
-        np.ndarray: (classes, 4) float64: sum of the IoU of matches, matches, false segments, missed segments.
+        np.ndarray: (classes, 4) float64: sum of the IoU of matches, number of matches, of false and of missed segments.
     """
     known = {segment['id']: segment for segment in segments}
     true_ids, rows = np.unique(truth, return_inverse=True)

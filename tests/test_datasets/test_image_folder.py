@@ -16,7 +16,7 @@ from mmengine.registry import PARAM_SCHEDULERS
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
-from fishnet_mmdet.datasets import image_folder
+from fishnet_mmdet.datasets import folder_index
 from fishnet_mmdet.datasets.image_folder import ImageFolder
 from fishnet_mmdet.errors import FishNetError
 from fishnet_mmdet.registry import DATASETS
@@ -120,7 +120,7 @@ def test_lists_again_after_a_change(root, change):
 @pytest.mark.parametrize('share', [0, 0.01, 0.5, 0.99])
 def test_a_damaged_index_is_made_anew(root, listed, share):
     ImageFolder(root)
-    index = root / 'train' / image_folder.INDEX_NAME
+    index = root / 'train' / folder_index.INDEX_NAME
     whole = index.read_bytes()
     index.write_bytes(whole[: int(share * len(whole))])
     listed.clear()
@@ -132,7 +132,7 @@ def test_a_damaged_index_is_made_anew(root, listed, share):
 
 def test_an_index_of_other_content_is_made_anew(root):
     ImageFolder(root)
-    index = root / 'train' / image_folder.INDEX_NAME
+    index = root / 'train' / folder_index.INDEX_NAME
     arrays = dict(np.load(index))
     for changed in (dict(names=arrays['names'][1:]), dict(more=np.zeros(1)), dict(counts=np.array([2, 4], np.int64))):
         np.savez(index, **{**arrays, **changed})
@@ -147,7 +147,7 @@ def test_no_pickled_code_runs(root, tmp_path):
             return open, (str(tmp_path / 'trace'), 'w')
 
     ImageFolder(root)
-    index = root / 'train' / image_folder.INDEX_NAME
+    index = root / 'train' / folder_index.INDEX_NAME
     np.savez(index, **{**dict(np.load(index)), 'names': np.array([RunsCode()], dtype=object)})
     assert content(ImageFolder(root)) == EXPECTED
     assert not (tmp_path / 'trace').exists()
@@ -156,7 +156,7 @@ def test_no_pickled_code_runs(root, tmp_path):
 def test_index_elsewhere_where_the_data_is_read_only(root, cache, listed):
     # A folder in the index's place, as root may write everywhere.
     for split in ('train', 'val'):
-        (root / split / image_folder.INDEX_NAME).mkdir()
+        (root / split / folder_index.INDEX_NAME).mkdir()
     before = sorted(root.rglob('*'))
     for _ in range(2):
         assert content(ImageFolder(root)) == EXPECTED
@@ -171,7 +171,7 @@ def test_index_dir(root, tmp_path, cache, listed):
         ImageFolder(root, index_dir=tmp_path / 'indices')
     assert len(listed) == 3
     assert len(list((tmp_path / 'indices').iterdir())) == 1
-    assert not cache.exists() and not (root / 'train' / image_folder.INDEX_NAME).exists()
+    assert not cache.exists() and not (root / 'train' / folder_index.INDEX_NAME).exists()
 
 
 def test_without_a_place_for_the_index_it_says_so(root, mmengine_log):
@@ -205,21 +205,21 @@ def wrong(root, *words, **kwargs):
 def test_wrong_layouts(root, tmp_path):
     wrong(tmp_path / 'nowhere', str(tmp_path / 'nowhere/train'), 'CLASS/IMAGE.JPEG', 'data_root=DIR')
     (tmp_path / 'bare' / 'train').mkdir(parents=True)
-    wrong(tmp_path / 'bare', 'no folders of classes', 'CLASS/IMAGE.JPEG')
+    wrong(tmp_path / 'bare', 'no class folders', 'CLASS/IMAGE.JPEG')
     for number in range(3):
         write_image(tmp_path / 'flat' / 'val' / f'ILSVRC2012_val_{number}.JPEG')
-    wrong(tmp_path / 'flat', 'flat/val holds 3 images', 'move', 'folder of its class', data_prefix=dict(img='val/'))
+    wrong(tmp_path / 'flat', 'flat/val has 3 images', 'Move', 'to the folder of its class', data_prefix=dict(img='val/'))
     for number in range(2):
         (tmp_path / 'packed' / 'train').mkdir(parents=True, exist_ok=True)
         (tmp_path / 'packed' / 'train' / f'n{number}.tar').touch()
-    wrong(tmp_path / 'packed', 'packed/train holds 2 archives', 'tar -xf')
+    wrong(tmp_path / 'packed', 'packed/train has 2 archives', 'tar -xf')
     (root / 'train' / 'ape').mkdir()
     (root / 'train' / 'bat').mkdir()
-    wrong(root, '2 of the 5 folders', 'ape, bat', 'hold no images')
+    wrong(root, '2 of the 5 class folders', 'ape, bat', 'have no images')
 
 
 def test_number_of_classes(root):
-    wrong(root, '3 folders', 'ant ... dog', 'num_classes=1000', num_classes=1000)
+    wrong(root, 'images/train', '3 classes', 'ant ... dog', 'num_classes=1000', num_classes=1000)
 
 
 def test_classes_of_training(root):
@@ -227,12 +227,12 @@ def test_classes_of_training(root):
     ImageFolder(root, val, same_classes_as='train/')
     ImageFolder(root, val, same_classes_as='elsewhere/')
     (root / 'val' / 'cow').rename(root / 'val' / 'calf')
-    wrong(root, 'only in', 'val: calf', data_prefix=val, same_classes_as='train/')
+    wrong(root, 'only', 'val has calf', data_prefix=val, same_classes_as='train/')
     write_image(root / 'val' / 'cow' / '1.jpg')
     (root / 'val' / 'calf').rename(root / 'calf')
     ImageFolder(root, val, same_classes_as='train/')
     (root / 'train' / 'eel').mkdir()
-    wrong(root, 'train: eel', data_prefix=val, same_classes_as='train/')
+    wrong(root, 'train has eel', data_prefix=val, same_classes_as='train/')
 
 
 @pytest.mark.parametrize('broken', [b'', b'no image at all', None])
@@ -245,7 +245,7 @@ def test_broken_image(root, broken, workers):
     else:
         file.write_bytes(broken)
     batches = iter(DataLoader(dataset, num_workers=workers))
-    with pytest.raises(FishNetError, match=f'the image {file} cannot be read'):
+    with pytest.raises(FishNetError, match=f'cannot read the image {file}'):
         list(batches)
     if workers:
         # Left to the garbage collector, the iterator may have lost its queue and wait 5 seconds for its worker.
@@ -262,8 +262,8 @@ def start(rank, root, folder):
     """One of two processes: writes down what it found, or what was wrong."""
     os.environ['LOCAL_RANK'] = str(rank)
     torch.distributed.init_process_group('gloo', init_method=f'file://{folder}/meet', rank=rank, world_size=2)
-    original = image_folder._list
-    image_folder._list = lambda *args: (folder / f'listed{rank}').touch() or original(*args)
+    original = folder_index._list
+    folder_index._list = lambda *args: (folder / f'listed{rank}').touch() or original(*args)
     try:
         text = repr(content(ImageFolder(root)))
     except FishNetError as error:
@@ -288,7 +288,7 @@ def test_one_process_of_a_node_lists(root, tmp_path, right):
         assert process.exitcode == 0
     said = [(folder / f'said{rank}').read_text() for rank in range(2)]
     assert said[0] == said[1]
-    assert (repr(EXPECTED) if right else 'hold no images') in said[0]
+    assert (repr(EXPECTED) if right else 'have no images') in said[0]
     if right:
         assert (folder / 'listed0').exists() and not (folder / 'listed1').exists()
 

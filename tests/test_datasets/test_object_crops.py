@@ -1,10 +1,12 @@
 """Objects cut out of a detection set, on images whose pixels tell where they are."""
 
 import json
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from mmengine.fileio import BaseStorageBackend, register_backend
 
 from fishnet_mmdet.errors import FishNetError
 from fishnet_mmdet.registry import DATASETS
@@ -28,7 +30,7 @@ def annotation(image, category, box, **more):
 def make(tmp_path):
     """Writes two images and some annotations, and builds the data set."""
 
-    def make_(annotations, pipeline=(), **kwargs):
+    def make_(annotations, pipeline=(), classes=CLASSES, **kwargs):
         (tmp_path / 'images').mkdir(exist_ok=True)
         names = {}
         for number in (1, 2):
@@ -39,7 +41,7 @@ def make(tmp_path):
         content = dict(images=names, categories=categories, annotations=annotations)
         (tmp_path / 'objects.json').write_text(json.dumps(content))
         config = dict(type='ObjectCrops', ann_file='objects.json', data_prefix=dict(img='images/'), pipeline=pipeline)
-        return DATASETS.build(dict(config, data_root=f'{tmp_path}/', metainfo=dict(classes=CLASSES), **kwargs))
+        return DATASETS.build({**config, 'data_root': f'{tmp_path}/', 'metainfo': dict(classes=classes), **kwargs})
 
     return make_
 
@@ -110,12 +112,58 @@ def test_pipeline(make):
 
 
 def test_no_objects(make):
-    with pytest.raises(FishNetError, match=r'objects.json holds no objects of the classes cat, dog'):
+    with pytest.raises(FishNetError, match=r'objects.json has no objects of the classes cat, dog'):
         make([annotation(1, 9, [20, 10, 10, 10]), annotation(1, 3, [20, 10, 10, 10], iscrowd=1)])
 
 
+def test_a_class_that_the_file_lacks(make):
+    with pytest.raises(FishNetError, match=r'objects.json has no class cow: its classes are dog, cat, bird'):
+        make([annotation(1, 3, [20, 10, 10, 10])], classes=('cat', 'cow'))
+
+
+@pytest.mark.parametrize('content', ['{"images": []', '[]', '{"images": [], "categories": [{"id": 1}]}'])
+def test_a_file_of_another_format(make, tmp_path, content):
+    (tmp_path / 'other.json').write_text(content)
+    with pytest.raises(FishNetError, match=f"{tmp_path}/other.json is not in COCO's format"):
+        make([], ann_file='other.json')
+
+
+def test_number_of_classes(make):
+    with pytest.raises(FishNetError, match=r'objects.json has 2 classes \(cat ... dog\), but the config has num_classes=3'):
+        make([annotation(1, 3, [20, 10, 10, 10])], num_classes=3)
+
+
+class Bucket(BaseStorageBackend):
+    """A storage whose paths do not exist on the local disk."""
+
+    def __init__(self, folder):
+        self.folder = Path(folder)
+
+    def get(self, filepath):
+        return (self.folder / filepath).read_bytes()
+
+    def get_text(self, filepath, encoding='utf-8'):
+        return self.get(filepath).decode(encoding)
+
+    def join_path(self, filepath, *filepaths):
+        return '/'.join([filepath.rstrip('/'), *filepaths])
+
+
+def test_files_from_a_storage_backend(make, tmp_path):
+    boxes = [annotation(2, 3, [20, 10, 10, 10])]
+    expected = make(boxes)[0]['img']
+    register_backend('bucket', Bucket, force=True)
+    (tmp_path / 'stored/bucket').mkdir(parents=True)
+    for name in ('images', 'objects.json'):
+        (tmp_path / name).rename(tmp_path / 'stored/bucket' / name)
+    backend_args = dict(backend='bucket', folder=str(tmp_path / 'stored'))
+    config = dict(type='ObjectCrops', ann_file='objects.json', data_prefix=dict(img='images/'), backend_args=backend_args)
+    dataset = DATASETS.build(dict(config, data_root='bucket/', metainfo=dict(classes=CLASSES)))
+    np.testing.assert_array_equal(dataset[0]['img'], expected)
+
+
 def test_no_annotations(make, tmp_path):
-    with pytest.raises(FishNetError, match=f'no annotations {tmp_path}/nowhere.json'):
+    with pytest.raises(FishNetError, match=f'no such annotation file: {tmp_path}/nowhere.json'):
         make([], ann_file='nowhere.json')
 
 
@@ -127,5 +175,5 @@ def test_broken_image(make, tmp_path, broken):
         file.unlink()
     else:
         file.write_bytes(broken)
-    with pytest.raises(FishNetError, match=f'the image {file} is not there, or cannot be decoded'):
+    with pytest.raises(FishNetError, match=f'the image {file} is missing, or cannot be decoded'):
         dataset[0]

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from conftest import REPO
 from mmdet.utils import register_all_modules
+from mmengine.registry import DefaultScope
 from pycocotools.coco import COCO
 
 from fishnet_mmdet.datasets.panoptic import LoadPanopticSegments, read_segment_ids
@@ -57,11 +58,13 @@ def stripes(tmp_path):
 
 
 def load(folder, loading='LoadPanopticSegments', prefix=dict(img='images/', seg='maps/')):
-    register_all_modules()
+    register_all_modules(init_default_scope=False)
     transforms = [dict(type='LoadImageFromFile'), dict(type=loading), dict(type='Resize', scale=(30, 20))]
     transforms += [dict(type='RandomFlip', prob=1.0), dict(type='PackDetInputs')]
     kwargs = dict(data_root=f'{folder}/', ann_file='panoptic.json', data_prefix=dict(prefix), metainfo=METAINFO)
-    return DATASETS.build(dict(type='CocoPanopticDataset', pipeline=transforms, **kwargs))[0]['data_samples']
+    # As in a config with default_scope = 'fishnet_mmdet', and for this call only: other tests need no scope.
+    with DefaultScope.overwrite_default_scope('fishnet_mmdet'):
+        return DATASETS.build(dict(type='CocoPanopticDataset', pipeline=transforms, **kwargs))[0]['data_samples']
 
 
 def test_ids_of_the_colours(stripes):
@@ -108,13 +111,13 @@ def test_no_map(stripes, broken):
         file.unlink()
     else:
         file.write_bytes(broken)
-    with pytest.raises(FishNetError, match=f'the panoptic map {file} is not there, or cannot be decoded'):
+    with pytest.raises(FishNetError, match=f'the panoptic map {file} is missing, or cannot be decoded'):
         load(stripes)
 
 
 def test_a_map_of_another_size(stripes):
     write_png(stripes / 'maps/1.png', np.zeros((HEIGHT, WIDTH - 1), int))
-    with pytest.raises(FishNetError, match=r'maps/1.png has the size \(40, 59\), its image \(40, 60\)'):
+    with pytest.raises(FishNetError, match=r'maps/1.png has size \(40, 59\), but its image has \(40, 60\)'):
         load(stripes)
 
 
@@ -192,10 +195,10 @@ def test_segments_are_the_instances_and_the_background(panoptic, split, capsys):
 def test_command(panoptic, tmp_path, monkeypatch, capsys):
     """With --panoptic the same files; also where the data set lies already without them."""
     out, before = panoptic
-    command = str(REPO / 'tools/make_shapes.py')
+    command = str(REPO / 'tools/dataset_converters/make_shapes.py')
     arguments = [command, str(tmp_path / 'shapes'), '--train', '4', '--val', '3']
     for more, expected in (((), before), (('--panoptic',), files(out)), (('--panoptic',), files(out))):
         monkeypatch.setattr('sys.argv', [*arguments, *more])
         runpy.run_path(command, run_name='__main__')
         assert files(tmp_path / 'shapes') == expected
-    assert 'kept as it is' in capsys.readouterr().out
+    assert 'already has this data set' in capsys.readouterr().out

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from pycocotools.coco import COCO
 
-from fishnet_mmdet.datasets import shapes
-from fishnet_mmdet.datasets.shapes import CLASSES, draw_background, draw_scene, encode_mask, make_shapes
+from fishnet_mmdet.datasets import shape_scenes, shapes
+from fishnet_mmdet.datasets.shape_scenes import CLASSES, draw_background, draw_scene
+from fishnet_mmdet.datasets.shapes import encode_mask, make_shapes
 from fishnet_mmdet.errors import FishNetError
 
-COMMAND = Path(__file__).parents[2] / 'tools' / 'make_shapes.py'
+COMMAND = Path(__file__).parents[2] / 'tools' / 'dataset_converters' / 'make_shapes.py'
 
 
 def files(folder):
@@ -115,7 +116,7 @@ def test_nearly_hidden_shapes_are_left_out(monkeypatch):
         return min(mask.sum() for instances in scenes for _, mask in instances)
 
     assert smallest_part() >= 64
-    monkeypatch.setattr(shapes, 'MIN_VISIBLE', 0.05)
+    monkeypatch.setattr(shape_scenes, 'MIN_VISIBLE', 0.05)
     assert smallest_part() < 64
 
 
@@ -221,7 +222,7 @@ def test_complete_data_set_is_kept(small, capsys):
     before = files(small)
     written = (small / 'shapes.json').stat().st_mtime_ns
     make_shapes(small, 3, 2)
-    assert 'kept' in capsys.readouterr().out
+    assert 'already has this data set' in capsys.readouterr().out
     assert files(small) == before
     assert (small / 'shapes.json').stat().st_mtime_ns == written
 
@@ -229,7 +230,7 @@ def test_complete_data_set_is_kept(small, capsys):
 @pytest.mark.parametrize('arguments', [(4, 2), (3, 1), (3, 2, 1)])
 def test_other_arguments_are_refused(small, arguments):
     before = files(small)
-    with pytest.raises(FileExistsError, match='not the data set asked for'):
+    with pytest.raises(FishNetError, match='exists and has other'):
         make_shapes(small, *arguments)
     assert files(small) == before
 
@@ -238,14 +239,14 @@ def test_other_arguments_are_refused(small, arguments):
 def test_incomplete_data_set_is_refused(small, missing):
     (small / missing).unlink()
     before = files(small)
-    with pytest.raises(FileExistsError, match='or not all of it'):
+    with pytest.raises(FishNetError, match='or incomplete content'):
         make_shapes(small, 3, 2)
     assert files(small) == before
 
 
 def test_older_generator_is_refused(small, monkeypatch):
     monkeypatch.setattr(shapes, 'GENERATOR', shapes.GENERATOR + 1)
-    with pytest.raises(FileExistsError):
+    with pytest.raises(FishNetError, match='exists and has other'):
         make_shapes(small, 3, 2)
 
 
@@ -255,7 +256,7 @@ def test_foreign_things_are_refused(tmp_path):
     (tmp_path / 'file').write_text('mine')
     before = files(tmp_path)
     for name in ('folder', 'file'):
-        with pytest.raises(FileExistsError, match=name):
+        with pytest.raises(FishNetError, match=f'{name} exists'):
             make_shapes(tmp_path / name, 1, 1)
     assert files(tmp_path) == before
 
@@ -300,11 +301,18 @@ def test_command_says_what_it_made(command, small, tmp_path, capsys):
 
 @pytest.mark.parametrize(
     'arguments, message',
-    [((), 'not the data set asked for'), (('--train', 0), 'num_train must be')],
+    [((), 'exists and has other'), (('--train', 0), 'num_train must be')],
 )
-def test_command_stops_with_one_message(command, small, arguments, message):
+def test_command_stops_with_one_message(command, small, arguments, message, capsys):
     with pytest.raises(SystemExit) as stop:
         command(small, *arguments)
-    # Python prints a string to stderr and exits with status 1.
-    assert isinstance(stop.value.code, str)
-    assert message in stop.value.code and '\n' not in stop.value.code
+    assert stop.value.code == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith('error: ') and message in line
+
+
+def test_command_reports_a_full_disk(command, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(cv2, 'imwrite', lambda *args: False)
+    with pytest.raises(SystemExit):
+        command(tmp_path / 'shapes')
+    assert 'error: cannot write the data set: cannot write 000001.jpg' in capsys.readouterr().err

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from fishnet_mmdet.datasets.small_images import FASHION_MNIST_CLASSES, read_small_images
+from fishnet_mmdet.datasets.small_image_files import FASHION_MNIST_CLASSES, FIRST_LABELS, read_small_images
 from fishnet_mmdet.errors import FishNetError
 from fishnet_mmdet.registry import DATASETS
 
@@ -83,12 +83,13 @@ def write_cifar100(folder, number=4):
     return written
 
 
-def write_idx(folder, packed=False, number=5):
+def write_idx(folder, packed=False, number=5, first_labels=()):
     folder.mkdir(parents=True)
     written = {}
     for prefix in ('train', 't10k'):
         random = np.random.RandomState(len(written))
         images, labels = random.randint(0, 256, (number, 28, 28)).astype(np.uint8), random.randint(0, 10, number)
+        labels[: len(first_labels)] = first_labels
         written[prefix] = images, labels
         for name, array in (('images-idx3', images), ('labels-idx1', labels)):
             header = struct.pack(f'>BBBB{array.ndim}I', 0, 0, 8, array.ndim, *array.shape)
@@ -162,7 +163,42 @@ def test_idx(tmp_path, packed, inside):
         for channel in range(3):
             np.testing.assert_array_equal(found.images[..., channel], images)
         assert found.labels.tolist() == labels.tolist()
-        assert found.classes == FASHION_MNIST_CLASSES
+        assert found.classes == tuple('0123456789')
+
+
+@pytest.mark.parametrize('number', [10, 25])
+@pytest.mark.parametrize(
+    'split, first_labels, classes',
+    [
+        ('train', '5041921314', tuple('0123456789')),
+        ('test', '7210414959', tuple('0123456789')),
+        ('train', '9003027255', FASHION_MNIST_CLASSES),
+        ('test', '9211614657', FASHION_MNIST_CLASSES),
+    ],
+)
+def test_mnist_is_not_fashion_mnist(tmp_path, split, first_labels, classes, number, mmengine_log):
+    write_idx(tmp_path / 'set', number=number, first_labels=list(map(int, first_labels)))
+    found = read_small_images(str(tmp_path / 'set'), split)
+    assert found.classes == classes
+    assert 'named by their numbers' not in mmengine_log.text
+    # The labels of the other split, or in another order, are not known: nothing is claimed about the data set.
+    read_small_images(str(tmp_path / 'set'), dict(train='test', test='train')[split])
+    assert 'named by their numbers' in mmengine_log.text
+
+
+def test_first_labels_are_of_ten_classes_and_differ():
+    assert len({labels for _, labels in FIRST_LABELS}) == len(FIRST_LABELS) == 4
+    assert all(len(labels) == 10 and len(classes) == len(set(classes)) == 10 for (_, labels), classes in FIRST_LABELS.items())
+
+
+def test_unknown_labels_are_named_by_number(tmp_path):
+    write_idx(tmp_path / 'set', number=12, first_labels=[11])
+    config = dict(type='SmallImages', data_root=str(tmp_path / 'set'), split='train', pipeline=PIPELINE)
+    assert DATASETS.build(config).metainfo['classes'] == tuple(map(str, range(12)))
+    named = DATASETS.build(dict(config, metainfo=dict(classes=tuple('abcdefghijkl')), num_classes=12))
+    assert named.metainfo == dict(classes=tuple('abcdefghijkl'))
+    text = message(tmp_path / 'set', metainfo=dict(classes=('a', 'b')))
+    assert 'has 12 classes (0 ... 11), but metainfo names 2 (a ... b)' in text
 
 
 def test_archive(tmp_path):
@@ -186,9 +222,31 @@ def test_dataset(tmp_path):
     assert item['data_samples'] == 1 and item['inputs'].shape == (3, 8, 8)
     assert item['inputs'][1].min() > 200 and item['inputs'][::2].max() < 50
 
-    fewer = DATASETS.build(dict(config, indices=5))
-    assert [fewer[i]['data_samples'] for i in range(5)] == [i % 3 for i in (0, 2, 4, 6, 8)]
-    assert len(fewer) == 5
+    for indices, expected in ((5, range(5)), (-2, (7, 8)), ([8, 0, 4], (8, 0, 4))):
+        fewer = DATASETS.build(dict(config, indices=indices))
+        assert [fewer[i]['data_samples'] for i in range(len(fewer))] == [i % 3 for i in expected]
+
+
+def test_transforms_cannot_change_the_images_in_memory(tmp_path):
+    write_archive(tmp_path / 'set.npz')
+
+    def blacken(sample):
+        sample['img'][:] = 0
+        return sample
+
+    config = dict(type='SmallImages', data_root=str(tmp_path / 'set.npz'), split='train', pipeline=[blacken])
+    dataset = DATASETS.build(config)
+    assert dataset[0]['img'].max() == 0
+    assert dataset.get_data_info(0)['img'].max() > 200
+
+
+def test_a_label_without_a_class(tmp_path):
+    write_archive(tmp_path / 'set.npz', train_labels=np.array([0, 1, 2, 3, 0, 1]))
+    assert 'set.npz has labels from 0 to 3, but 3 classes (blue ... red)' in message(tmp_path / 'set.npz')
+
+
+def test_remote_files(tmp_path):
+    assert 'SmallImages cannot read s3://data/cifar10: copy the files' in message('s3://data/cifar10')
 
 
 def test_home_folder(tmp_path, monkeypatch):
@@ -210,7 +268,7 @@ def test_code_in_a_pickle_is_refused(tmp_path, name):
     write_cifar10(tmp_path / 'set')
     trace = tmp_path / 'trace'
     (tmp_path / 'set' / name).write_bytes(pickle.dumps({'data': RunsCode(trace)}, protocol=2))
-    with pytest.raises(FishNetError, match=f'{name} names code .*system.*refused'):
+    with pytest.raises(FishNetError, match=f'{name} contains code .*system.*refused'):
         read_small_images(str(tmp_path / 'set'), 'train')
     assert not trace.exists()
     # Read without the restriction, it would run.
@@ -229,7 +287,7 @@ def test_other_names_in_a_pickle_are_refused(tmp_path, module, name):
 def test_pickled_objects_in_an_archive_are_refused(tmp_path):
     trace = tmp_path / 'trace'
     write_archive(tmp_path / 'set.npz', classes=np.array([RunsCode(trace)], dtype=object))
-    with pytest.raises(FishNetError, match='set.npz cannot be read'):
+    with pytest.raises(FishNetError, match='cannot read .*set.npz'):
         read_small_images(str(tmp_path / 'set.npz'), 'train')
     assert not trace.exists()
 
@@ -246,7 +304,7 @@ EXPECTED = ['data_batch_1', 'cs.toronto.edu', 'train-images-idx3-ubyte', '.npz',
 
 def test_nothing_there(tmp_path):
     text = message(tmp_path / 'nowhere')
-    assert all(word in text for word in [f'not there: {tmp_path}/nowhere', *EXPECTED])
+    assert all(word in text for word in [f'no such file or folder: {tmp_path}/nowhere', *EXPECTED])
 
 
 def test_something_else_there(tmp_path):
@@ -256,7 +314,7 @@ def test_something_else_there(tmp_path):
         text = message(root)
         assert all(word in text for word in [str(root), *EXPECTED])
     text = message(tmp_path / 'set' / 'readme.txt')
-    assert all(word in text for word in [str(tmp_path / 'set' / 'readme.txt'), 'cannot be read', *EXPECTED])
+    assert all(word in text for word in [f'cannot read {tmp_path}/set/readme.txt', *EXPECTED])
 
 
 def test_other_split():
@@ -299,7 +357,7 @@ def test_cut_off_files(tmp_path, share):
     for root in ('ten', 'hundred', 'idx', 'idx.gz', 'set.npz'):
         text = message(tmp_path / root)
         assert str(tmp_path / root) in text
-        assert 'damaged' in text or 'cut off' in text, text
+        assert 'damaged' in text or 'truncated' in text, text
 
 
 def test_images_and_labels_of_other_numbers(tmp_path):
@@ -320,7 +378,7 @@ def test_images_and_labels_of_other_numbers(tmp_path):
 def test_idx_of_other_numbers_than_bytes(tmp_path):
     write_idx(tmp_path / 'idx')
     (tmp_path / 'idx' / 'train-labels-idx1-ubyte').write_bytes(struct.pack('>BBBBI', 0, 0, 13, 1, 5) + bytes(5))
-    assert 'no idx file of bytes' in message(tmp_path / 'idx')
+    assert 'not an idx file of bytes' in message(tmp_path / 'idx')
 
 
 def test_images_that_cannot_be_decoded(tmp_path):
@@ -336,4 +394,4 @@ def test_images_that_cannot_be_decoded(tmp_path):
 def test_wrong_number_of_classes(tmp_path, wanted):
     write_archive(tmp_path / 'set.npz')
     text = message(tmp_path / 'set.npz', num_classes=wanted)
-    assert f'3 classes, and the config expects {wanted}' in text and str(tmp_path / 'set.npz') in text
+    assert f'3 classes (blue ... red), but the config has num_classes={wanted}' in text and str(tmp_path / 'set.npz') in text

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from fishnet_mmdet import Accuracy
+from fishnet_mmdet.errors import FishNetError
 from fishnet_mmdet.registry import METRICS
 
 
@@ -46,6 +47,16 @@ def test_with_no_more_classes_than_k_all_are_right(classes):
     assert found['accuracy/top5'] == 100
     assert found['accuracy/top1'] == pytest.approx(by_sorting(scores, labels, 1))
     assert 0 < found['accuracy/top1'] < 100
+
+
+def test_one_k():
+    assert evaluate(np.eye(4), [0, 1, 2, 0], topk=1) == {'accuracy/top1': 75}
+
+
+@pytest.mark.parametrize('topk', [(), 0, (1, -5), (1.5,)])
+def test_wrong_k(topk):
+    with pytest.raises(FishNetError, match='topk of Accuracy must be'):
+        Accuracy(topk)
 
 
 def test_is_registered():

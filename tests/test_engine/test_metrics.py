@@ -40,11 +40,11 @@ def test_augmentation_keeps_the_metrics_of_boxes():
 @pytest.mark.parametrize(
     'cfg, metrics, tta, words',
     [
-        (config(MASKS), ['bbox', 'top1'], False, 'does not know top1: choose from bbox, segm'),
-        (config(BOXES), ['segm'], False, 'FasterRCNN does not predict: choose --eval bbox'),
-        (config(MASKS), ['segm'], True, 'does not go with --tta'),
+        (config(MASKS), ['bbox', 'top1'], False, 'does not know top1: use one or more of bbox, segm'),
+        (config(BOXES), ['segm'], False, 'FasterRCNN does not predict them: use --eval bbox'),
+        (config(MASKS), ['segm'], True, 'does not work with --tta'),
         (config(MASKS, dict(type='VOCMetric')), ['bbox'], False, 'CocoMetric'),
-        (config(MASKS), ['PQ'], False, 'does not know PQ: choose from bbox, segm'),
+        (config(MASKS), ['PQ'], False, 'does not know PQ: use one or more of bbox, segm'),
         (config(MASKS, dict(type='fishnet_mmdet.PanopticQuality')), ['PQ', 'bbox'], False, 'CocoMetric'),
     ],
 )

@@ -212,15 +212,15 @@ def test_samples_without_truth(evaluate, missing):
 
 
 def test_truth_of_another_size(evaluate):
-    with pytest.raises(FishNetError, match=r'0.png has the size \(1, 3\), the prediction \(1, 2\)'):
+    with pytest.raises(FishNetError, match=r'0.png has size \(1, 3\), but the prediction \(1, 2\)'):
         evaluate([('aaa', 'aa')])
 
 
 @pytest.mark.parametrize(
     'meta, words',
     [
-        (dict(classes=CLASSES), 'there are no thing_classes'),
-        (dict(META, thing_classes=('cat', 'cow')), 'among its classes: cow are not'),
+        (dict(classes=CLASSES), 'thing_classes is missing'),
+        (dict(META, thing_classes=('cat', 'cow')), 'classes lacks cow'),
     ],
 )
 def test_classes_that_are_not_named(evaluate, meta, words):

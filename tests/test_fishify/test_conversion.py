@@ -1,23 +1,21 @@
 """What changes in a config where FishNet takes the place of a ResNet, and that what comes out trains."""
 
 import copy
-import sys
 
 import pytest
 import torch
 from conftest import REPO, TINY_FISH
-from mmdet.models.backbones import ResNet
+from mmdet.models import FPN, ResNet
 from mmdet.registry import MODELS
 from mmengine.config import Config
 
 from fishnet_mmdet.errors import FishNetError
 from fishnet_mmdet.fishify import fishify
-
-sys.path.insert(0, str(REPO / 'tools'))
-from fishify_zoo import mmdet_configs, step  # noqa: E402
+from fishnet_mmdet.fishify.training_step import training_step
+from fishnet_mmdet.fishify.writing import mmdet_configs
 
 IMPORTS = dict(imports=['fishnet_mmdet'], allow_failed_imports=False)
-WEIGHTS = dict(type='FishNetPretrained', checkpoint='checkpoints/fishnet150_ckpt.tar')
+WEIGHTS = dict(type='FishNetPretrained', checkpoint='fishnet150')
 NEW = dict(_delete_=True, type='FishNet', depth=150, init_cfg=WEIGHTS)
 RGB = dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], bgr_to_rgb=True)
 CAFFE = dict(mean=[103.53, 116.28, 123.675], std=[1.0, 1.0, 1.0], bgr_to_rgb=False)
@@ -46,12 +44,12 @@ def merged(cfg, *args, **kwargs):
     return cfg
 
 
-def zoo(name):
+def of_mmdet(name):
     return Config.fromfile(mmdet_configs() / name)
 
 
 def test_what_is_written_by_hand_in_the_repository():
-    cfg = zoo('mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py')
+    cfg = of_mmdet('mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py')
     by_hand = Config.fromfile(REPO / 'configs/mask_rcnn_fishnet150_fpn.py')
     before = copy.deepcopy(cfg.to_dict())
     changes = fishify(cfg)
@@ -66,11 +64,18 @@ def test_what_is_written_by_hand_in_the_repository():
     assert cfg.custom_imports == by_hand.custom_imports
 
 
+def test_importing_the_package_is_enough(command):
+    """In a process of its own, since the tests import the function by its full name."""
+    command('python', '-c', 'import fishnet_mmdet; assert callable(fishnet_mmdet.fishify.fishify)')
+
+
 def test_the_imports_and_the_type_of_the_config_are_kept():
     cfg = detector(resnet(type=ResNet))
     cfg['custom_imports'] = dict(imports='my.heads', allow_failed_imports=True)
     overrides = fishify(cfg, 99, 'mine.pth').overrides
-    assert overrides['custom_imports'] == dict(_delete_=True, imports=['my.heads', 'fishnet_mmdet'], allow_failed_imports=True)
+    # allow_failed_imports is inherited.
+    assert overrides['custom_imports'] == dict(imports=['my.heads', 'fishnet_mmdet'])
+    assert merged(cfg, 99).custom_imports == dict(imports=['my.heads', 'fishnet_mmdet'], allow_failed_imports=True)
     assert overrides['model']['backbone'] == dict(
         NEW, depth=99, init_cfg=dict(type='FishNetPretrained', checkpoint='mine.pth')
     )
@@ -167,7 +172,7 @@ def test_a_teacher_stays_what_its_weights_are_of():
     changes = fishify(detector(**teacher, teacher_ckpt='https://x/teacher.pth'))
     assert set(changes.overrides['model']) == {'backbone', 'neck'}
     assert (
-        'model.teacher_backbone is a ResNet, of a teacher' in changes.notes[0]
+        'model.teacher_backbone stays a ResNet, of a teacher' in changes.notes[0]
         and 'downloads at the start: https://x/teacher.pth' in changes.notes[-1]
     )
     model = changed_model(detector(**teacher))
@@ -223,6 +228,11 @@ def test_arguments_that_are_left_out(given, words):
     assert note.startswith('model.backbone.') and all(word in note for word in ['left out', *words])
 
 
+def scratch_config():
+    (file,) = (REPO / 'configs').rglob('mask_rcnn_fishnet150_fpn_scratch.py')
+    return Config.fromfile(file)
+
+
 @pytest.mark.parametrize(
     'norm, new',
     [
@@ -233,11 +243,47 @@ def test_arguments_that_are_left_out(given, words):
 def test_from_scratch(norm, new):
     cfg = detector(resnet(norm_cfg=norm, frozen_stages=-1, init_cfg=None))
     expected = dict(_delete_=True, type='FishNet', depth=99, norm_cfg=new, norm_eval=False, frozen_stages=-1)
-    assert changed_model(cfg, 99) == dict(backbone=expected, neck=dict(in_channels=[320, 832, 1600, 2112]))
+    expected['init_cfg'] = scratch_config().model.backbone.init_cfg
+    gn = dict(type='GN', num_groups=32, requires_grad=True)
+    assert changed_model(cfg, 99) == dict(backbone=expected, neck=dict(in_channels=[320, 832, 1600, 2112], norm_cfg=gn))
     # Such a network can be built.
     with torch.device('meta'):
         MODELS.build(merged(cfg, 99).model.backbone)
     assert changed_model(cfg, 99, 'mine.pth')['backbone']['init_cfg']['checkpoint'] == 'mine.pth'
+
+
+def test_from_scratch_although_the_resnet_was_pretrained():
+    new = merged(of_mmdet('mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py').to_dict(), from_scratch=True)
+    by_hand = scratch_config()
+    assert new.model.backbone == by_hand.model.backbone and new.model.neck == by_hand.model.neck
+    assert new.model.roi_head.mask_head == by_hand.model.roi_head.mask_head
+    with pytest.raises(FishNetError, match="checkpoint='mine.pth'"):
+        fishify(detector(), checkpoint='mine.pth', from_scratch=True)
+
+
+@pytest.mark.parametrize('in_channels, mean, std', [(1, [0.0], [255.0]), (4, [1.0, 2.0, 3.0, 4.0], [5.0] * 4)])
+def test_other_images_than_rgb(in_channels, mean, std):
+    """The number of channels is kept, and so is the normalisation, since the released models' has three channels."""
+    changes = fishify(detector(resnet(in_channels=in_channels), data_preprocessor=dict(type='P', mean=mean, std=std)))
+    assert changes.overrides['model']['backbone'] == dict(NEW, in_channels=in_channels)
+    assert 'data_preprocessor' not in changes.overrides['model']
+    (note,) = changes.notes
+    assert f'{in_channels} channels' in note and 'mean and std' in note
+
+
+def test_a_new_style_config(tmp_path):
+    """In a config that imports its classes, a type is a class."""
+    file = tmp_path / 'new_style.py'
+    file.write_text(
+        'from mmdet.models import FPN, ResNet\n'
+        'neck = dict(type=FPN, in_channels=[256, 512, 1024, 2048])\n'
+        "model = dict(type='X', backbone=dict(type=ResNet, depth=50), neck=[neck])\n"
+    )
+    cfg = Config.fromfile(file)
+    assert cfg.model.backbone.type is ResNet
+    cfg.merge_from_dict(fishify(cfg, 99, 'mine.pth').overrides)
+    assert cfg.model.backbone.type == 'FishNet' and cfg.model.neck[0].in_channels == [320, 832, 1600, 2112]
+    assert MODELS.get(cfg.model.neck[0].type) is FPN
 
 
 @pytest.mark.parametrize(
@@ -247,7 +293,7 @@ def test_from_scratch(norm, new):
         (dict(model=dict(type='X')), 'no backbone'),
         (detector(dict(type='SwinTransformer')), 'model.backbone is a SwinTransformer'),
         (detector(dict(type='FishNet')), 'model.backbone is a FishNet'),
-        (detector(resnet(in_channels=4)), 'takes images of 4 channels'),
+        (detector(resnet(out_indices=(0, 4), strides=(1, 2, 2, 2, 2))), 'strides 4, 64; FishNet has .* 4, 8, 16, 32'),
         (detector(neck=dict(type='FPN', in_channels=[512, 1024, 2048])), 'model.neck takes 3 features.* gets 4'),
         (detector(neck=dict(type='RFP', in_channels=[256], rfp_backbone=resnet())), 'RFP at model.neck'),
         (detector(neck=None), 'neither a neck nor a head'),
@@ -260,7 +306,7 @@ def test_what_cannot_be_converted(cfg, message):
 
 @pytest.mark.parametrize('depth', [50, 77, '150'])
 def test_wrong_depth(depth):
-    with pytest.raises(FishNetError, match='99, 150, 201'):
+    with pytest.raises(FishNetError, match='99, 150.* 201'):
         fishify(detector(), depth)
 
 
@@ -304,7 +350,7 @@ def test_rules_of_the_optimizer_for_parts_of_the_resnet():
 )
 def test_a_step_of_training(name, monkeypatch):
     """Loss and gradients of the whole model, which no place that was sized for the old channels would let through."""
-    cfg = merged(zoo(name).to_dict(), TINY_FISH)
+    cfg = merged(of_mmdet(name).to_dict(), arch=TINY_FISH)
     # Where LD looks for its teacher's config.
     monkeypatch.chdir(mmdet_configs().parent)
-    assert step(cfg, 96)['loss'] > 0
+    assert training_step(cfg, 96)['loss'] > 0
