@@ -4,15 +4,15 @@ Importing the package registers everything in it: ``custom_imports = dict(import
 allow_failed_imports=False)`` in a config is enough.
 """
 
-from . import compat
 from .environment import check_versions
 from .version import __version__
 
-compat.install()
 check_versions()
 
+from . import compat  # noqa: E402
 from .ops import OPERATORS, install  # noqa: E402
 
+compat.install()
 # Before anything imports mmcv.ops, as most modules of mmdet do.
 install(OPERATORS)
 
