@@ -37,8 +37,8 @@ demo: setup
 	@echo 'Stage 2: Mask R-CNN begins with what stage 1 has learned'
 	$(BIN)/python tools/train.py $(DEMO_DETECTOR) --work-dir $(DEMO)/detector
 	$(BIN)/python tools/test.py $(DEMO_DETECTOR) $$(cat $(DEMO)/detector/last_checkpoint) --eval bbox segm --work-dir $(DEMO)/test --show-dir pictures
-	$(BIN)/python tools/plot_curves.py $(DEMO)/classifier --out $(DEMO)/classifier_curves.png
-	$(BIN)/python tools/plot_curves.py $(DEMO)/detector --out $(DEMO)/curves.png
+	$(BIN)/python tools/analysis_tools/analyze_logs.py $(DEMO)/classifier --out $(DEMO)/classifier_curves.png
+	$(BIN)/python tools/analysis_tools/analyze_logs.py $(DEMO)/detector --out $(DEMO)/curves.png
 	@echo "Curves of the losses and of AP:  $(DEMO)/curves.png (stage 1: $(DEMO)/classifier_curves.png)"
 	@echo "The truth beside what was found: $$(ls -d $(DEMO)/test/*/pictures | tail -n 1)/"
 

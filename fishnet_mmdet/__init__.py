@@ -4,15 +4,15 @@ Importing the package registers everything in it: ``custom_imports = dict(import
 allow_failed_imports=False)`` in a config is enough.
 """
 
-from . import compat
-from .environment import check_versions
+from . import environment
 from .version import __version__
 
-compat.install()
-check_versions()
+environment.check()
 
+from . import compat  # noqa: E402
 from .ops import OPERATORS, install  # noqa: E402
 
+compat.install()
 # Before anything imports mmcv.ops, as most modules of mmdet do.
 install(OPERATORS)
 
@@ -20,14 +20,14 @@ from . import fishify  # noqa: E402
 from .checkpoints import FishNetPretrained, allow_training_state  # noqa: E402  after the check, whose message is clearer
 from .config_files import config_file  # noqa: E402
 from .datasets import ClassificationDataset, ImageFolder, LoadPanopticSegments, ObjectCrops, SmallImages  # noqa: E402
-from .engine import Accuracy, CheckFixedNormHook, PanopticQuality, StopGradClipHook  # noqa: E402
+from .engine import Accuracy, CheckFrozenNormHook, PanopticQuality, StopGradClipHook  # noqa: E402
 from .models import ClassificationHead, Classifier, Fish, FishNet, FishNeXt, ZeroInitResidual  # noqa: E402
 
 allow_training_state()
 
 __all__ = [
     'Accuracy',
-    'CheckFixedNormHook',
+    'CheckFrozenNormHook',
     'ClassificationDataset',
     'ClassificationHead',
     'Classifier',

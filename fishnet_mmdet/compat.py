@@ -6,6 +6,12 @@
 ``distutils.errors``
     Imported by ``mmengine.utils.dl_utils.collect_env`` (mmengine 0.10.7, onedl-mmengine 0.10.12). Missing on Python 3.12 and
     newer without setuptools, as in a new virtual environment. Can go when neither imports it.
+
+Two more gaps of the stack are closed elsewhere:
+
+- ``torch.load`` of torch 2.6 and newer refuses the training state in mmengine's checkpoints:
+  ``checkpoints.allow_training_state``. Can go when mmengine registers its types with ``torch.serialization``.
+- mmcv has compiled operators ready-made for no current stack: ``fishnet_mmdet.ops``.
 """
 
 import importlib.metadata

@@ -12,7 +12,9 @@ import pytest
 import torch
 from mmengine.logging import MMLogger
 from released import fill_by_rule
+from web_server import cache, saved, site  # noqa: F401  fixtures
 
+from fishnet_mmdet.checkpoints import download, reading, training_state
 from fishnet_mmdet.datasets.shapes import CLASSES, make_shapes
 
 REPO = Path(__file__).parents[1]
@@ -70,7 +72,7 @@ _base_ = {base!r}
 fish = {fish!r}
 data_root = {data_root!r}
 model = dict(
-    backbone=dict(depth=dict(_delete_=True, **fish)),
+    backbone=dict(arch=fish),
     neck=dict(in_channels=[32, 64, 112, 144], out_channels=32),
     rpn_head=dict(in_channels=32, feat_channels=32),
     roi_head=dict(
@@ -109,6 +111,19 @@ default_hooks = dict(logger=dict(interval=1))
 """
 
 
+#: For tests of pickled files with more in them than tensors.
+needs_2_6 = pytest.mark.skipif(
+    not training_state.PICKLES_ARE_DATA, reason='before PyTorch 2.6 no type can be allowed, and pickled files are refused'
+)
+
+
+@pytest.fixture(autouse=True)
+def own_pickles(monkeypatch):
+    """Lets PyTorch before 2.6 read pickled files, which the tests make themselves. Tests of the refusal undo it."""
+    for module in (reading, download):
+        monkeypatch.setattr(module, 'PICKLES_ARE_DATA', True)
+
+
 @pytest.fixture(scope='session')
 def shapes(tmp_path_factory):
     """A generated data set of 4 + 3 images."""
@@ -143,7 +158,7 @@ def pretrained(tmp_path):
     from fishnet_mmdet import FishNet
 
     torch.manual_seed(0)
-    net = FishNet(depth=TINY_FISH, norm_cfg=dict(type='BN'), norm_eval=False, frozen_stages=-1)
+    net = FishNet(arch=TINY_FISH, norm_cfg=dict(type='BN'), norm_eval=False, frozen_stages=-1)
     net.init_weights()
     for _ in range(20):
         net(torch.randn(4, 3, 64, 64))
@@ -182,7 +197,7 @@ def small_net(small_fish):
 
     def build(num_stages=3, **kwargs):
         kwargs.setdefault('out_indices', tuple(range(num_stages + 1)))
-        net = FishNet(small_fish(num_stages), **kwargs)
+        net = FishNet(arch=small_fish(num_stages), **kwargs)
         net.load_state_dict(fill_by_rule((name, tuple(tensor.shape)) for name, tensor in net.state_dict().items()))
         return net
 

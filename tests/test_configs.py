@@ -10,10 +10,11 @@ from mmengine.config import Config
 from mmengine.dataset import Compose
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
-from released import ReleasedFishNet, released_weights, save_released
+from released import released_weights, save_released
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from fishnet_mmdet import FishNet
+from fishnet_mmdet.analysis.released_fishnet import ReleasedFishNet
 from fishnet_mmdet.engine.configs import move_data
 from fishnet_mmdet.registry import MODELS, TRANSFORMS
 

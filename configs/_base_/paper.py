@@ -12,7 +12,7 @@ optim_wrapper = dict(
 custom_hooks = [
     dict(type='StopGradClipHook', after_epochs=2),
     # "the batch-normalization layers in our network are all fixed": they need pretrained statistics
-    dict(type='CheckFixedNormHook'),
+    dict(type='CheckFrozenNormHook'),
 ]
 
 # "we trained all networks ... for 32 epochs"

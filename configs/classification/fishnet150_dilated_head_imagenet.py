@@ -2,4 +2,4 @@
 # tell the rates; these are the body's, at the same resolutions.
 _base_ = './_base_/imagenet.py'
 
-model = dict(backbone=dict(depth=dict(_delete_=True, depth=150, head_dilations=(4, 2, 1))))
+model = dict(backbone=dict(arch=dict(head_dilations=(4, 2, 1))))

@@ -2,4 +2,4 @@
 # error (section 4.3); the released models have three 3x3 convolutions.
 _base_ = './_base_/imagenet.py'
 
-model = dict(backbone=dict(depth=dict(_delete_=True, depth=150, deep_stem=False)))
+model = dict(backbone=dict(arch=dict(deep_stem=False)))

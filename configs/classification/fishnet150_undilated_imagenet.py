@@ -1,4 +1,4 @@
 # FishNet-150 without dilation: 0.13 points more top-1 error than with it in the body (section 4.3).
 _base_ = './_base_/imagenet.py'
 
-model = dict(backbone=dict(depth=dict(_delete_=True, depth=150, body_dilations=(1, 1, 1))))
+model = dict(backbone=dict(arch=dict(body_dilations=(1, 1, 1))))

@@ -5,7 +5,7 @@ _base_ = ['../mask_rcnn_fishnet150_fpn.py', '../_base_/fishnext229.py']
 model = dict(
     backbone=dict(
         type='FishNeXt',
-        depth=dict(_delete_=True, **_base_.fish),
+        arch=_base_.fish,
         init_cfg=dict(checkpoint='work_dirs/fishnext229_imagenet/epoch_100.pth'),
     )
 )

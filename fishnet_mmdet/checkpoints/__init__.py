@@ -1,13 +1,20 @@
-"""Checkpoints: reading them safely, recognising what they hold, and the released models' format."""
+"""From a name, a URL or a file to the weights of a network.
 
-from .fitting import check_fits
+It knows where checkpoints are, their formats and their names of tensors; it must not know data sets, runners or commands.
+"""
+
+from .matching import check_fits
+from .names import RELEASES
 from .pretrained import FishNetPretrained, check_pretrained
-from .reading import allow_training_state, read_checkpoint
+from .reading import read_checkpoint
+from .training_state import allow_training_state, trust_pickled_files
 
 __all__ = [
+    'RELEASES',
     'FishNetPretrained',
     'allow_training_state',
     'check_fits',
     'check_pretrained',
     'read_checkpoint',
+    'trust_pickled_files',
 ]

@@ -1,56 +1,28 @@
 """Reading checkpoint files without running code that they may hold."""
 
-import pickle
 import re
 from pathlib import Path
-from typing import Callable, Dict, Sequence, Union
+from typing import BinaryIO, Dict, Sequence, Union
 
-import numpy as np
 import torch
-from mmengine.logging.history_buffer import HistoryBuffer
 from torch import Tensor
 
 from ..errors import FishNetError
+from .archive import ZIP_START, member_of, open_weights
+from .names import RELEASES
+from .training_state import PICKLES_ARE_DATA
 
-HISTORY_METHODS = ('min', 'max', 'current', 'mean')
-ZIP, LEGACY, SAFETENSORS = FORMATS = ('torch.save', 'torch.save from before PyTorch 1.6', 'safetensors')
+ZIP, LEGACY, SAFETENSORS, ARCHIVE = FORMATS = (
+    'torch.save',
+    'torch.save from before PyTorch 1.6',
+    'safetensors',
+    'zip archive with a file of torch.save',
+)
 #: What torch.save began its files with before PyTorch 1.6: a number, pickled.
 MAGIC_NUMBER = b'\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.'
 LENGTH_OF_START = 1024
-NO_CHECKPOINT = 'is not a checkpoint (nothing that torch.save or safetensors wrote), or it was cut off'
+NO_CHECKPOINT = 'is not a checkpoint of torch.save or safetensors, or it was cut off: download or copy it again'
 SHOWN_NAMES = 5
-
-
-def allow_training_state() -> None:
-    """Lets ``torch.load`` read what mmengine's Runner puts beside the weights, as ``--resume`` and testing need.
-
-    From torch 2.6 on, ``torch.load`` reads only tensors and plain containers unless told otherwise. A checkpoint of
-    mmengine also holds the history of the logged values: HistoryBuffer, whose members are numpy arrays of numbers, and
-    the names of its methods. Reading these runs nothing; everything else stays refused.
-    """
-    multiarray = np.core.multiarray if np.lib.NumpyVersion(np.__version__) < '2.0.0' else np._core.multiarray
-    number_types = (np.float64, np.float32, np.int64, np.int32, np.bool_)
-    torch.serialization.add_safe_globals(
-        [
-            HistoryBuffer,
-            (_method_of_history, 'builtins.getattr'),
-            # As numpy 1 names them, and numpy 2.
-            (multiarray._reconstruct, 'numpy.core.multiarray._reconstruct'),
-            (multiarray._reconstruct, 'numpy._core.multiarray._reconstruct'),
-            (multiarray.scalar, 'numpy.core.multiarray.scalar'),
-            (multiarray.scalar, 'numpy._core.multiarray.scalar'),
-            np.ndarray,
-            np.dtype,
-            *{type(np.dtype(number_type)) for number_type in number_types},
-        ]
-    )
-
-
-def _method_of_history(owner: type, name: str) -> Callable:
-    """Stands in for ``getattr``, by which pickle names the methods that HistoryBuffer keeps: gives those and no others."""
-    if owner is not HistoryBuffer or name not in HISTORY_METHODS:
-        raise pickle.UnpicklingError(f'Unsupported global: GLOBAL getattr was given {owner} and {name}')
-    return getattr(owner, name)
 
 
 def file_format(file: Union[str, Path]) -> str:
@@ -60,10 +32,10 @@ def file_format(file: Union[str, Path]) -> str:
         file (str | Path): Any file.
 
     Returns:
-        str: One of ``FORMATS``. The rest of the file may still be broken.
+        str: One of ``FORMATS``. The contents of the file may still be broken.
 
     Raises:
-        FishNetError: If the file cannot be read, or begins like no checkpoint; the message says what it seems to be.
+        FishNetError: If the file cannot be read, or does not begin as a checkpoint; the message says what it seems to be.
     """
     try:
         with open(file, 'rb') as opened:
@@ -76,8 +48,8 @@ def file_format(file: Union[str, Path]) -> str:
         raise FishNetError(f'{file} may not be read by this user (permission denied): chmod a+r lets everyone') from error
     except OSError as error:
         raise FishNetError(f'{file} cannot be read: {error.strerror}') from error
-    if start.startswith(b'PK\x03\x04'):
-        return ZIP
+    if start.startswith(ZIP_START):
+        return ZIP if member_of(file) is None else ARCHIVE
     if MAGIC_NUMBER in start[:32]:
         return LEGACY
     # The length of the header, then the header: JSON. The library itself takes headers up to 100 MB.
@@ -95,34 +67,67 @@ def file_format(file: Union[str, Path]) -> str:
     raise FishNetError(f'{file} {NO_CHECKPOINT}')
 
 
-def read_checkpoint(file: Union[str, Path]) -> dict:
+def read_checkpoint(file: Union[str, Path], trusted: bool = False) -> dict:
     """Reads a checkpoint file to the CPU, as data only.
 
     Args:
-        file (str | Path): What ``torch.save`` wrote, in its present format or the one from before PyTorch 1.6, or a file of
-            safetensors, whatever its name.
+        file (str | Path): A file of ``torch.save``, in its present format or the one from before PyTorch 1.6, or a zip
+            archive with one such file, or a file of safetensors. Its name does not matter.
+        trusted (bool): Whether to read a pickled file (of ``torch.save``) on PyTorch before 2.6 too, where reading can run
+            code from the file: only for files that you made yourself. On PyTorch 2.6 and newer it changes nothing.
 
     Returns:
-        dict: What the file holds; of safetensors ``dict(meta=..., state_dict=...)``.
+        dict: The contents of the file; of safetensors ``dict(meta=..., state_dict=...)``.
 
     Raises:
-        FishNetError: If the file cannot be read, is not a checkpoint, or holds code.
+        FishNetError: If the file cannot be read, is not a checkpoint, or holds code; or if it is pickled, and this PyTorch
+            could be made to run code by it.
     """
     if file_format(file) == SAFETENSORS:
         return _read_safetensors(file)
-    try:
-        # An open file: of a path, torch.load takes the suffix for the format.
-        with open(file, 'rb') as opened:
-            checkpoint = torch.load(opened, map_location='cpu', weights_only=True)
-    except Exception as error:  # whatever bytes that are no checkpoint can lead torch.load to
-        if code := re.search(r'GLOBAL (\S+) (was|whose)', str(error)):
-            raise FishNetError(
-                f'{file} is not a checkpoint that can be read safely: it names code that reading would run ({code[1]})'
-            ) from error
-        raise FishNetError(f'{file} {NO_CHECKPOINT}') from error
+    check_trust(file, trusted)
+    # An open file: of a path, torch.load takes the suffix for the format.
+    with open_weights(file) as opened:
+        checkpoint = _unpickle(opened, file)
     if not isinstance(checkpoint, dict):
         raise FishNetError(f'{file} holds a {type(checkpoint).__name__}, not a checkpoint')
     return checkpoint
+
+
+def check_trust(file: Union[str, Path], trusted: bool) -> None:
+    """Checks that a pickled file may be read by this PyTorch.
+
+    Args:
+        file (str | Path): A file of ``torch.save``. It need not exist yet.
+        trusted (bool): As in :func:`read_checkpoint`.
+
+    Raises:
+        FishNetError: If not; the message says how to go on.
+    """
+    if PICKLES_ARE_DATA or trusted:
+        return
+    names = [name for name, release in RELEASES.items() if release.file_name == Path(file).name]
+    if names:
+        command = f'{names[0]} {names[0]}.safetensors, and copy the new file to checkpoints/ here, where its name is found'
+    else:
+        command = f'{file} {Path(file).name.partition(".")[0]}.safetensors, and use the new file'
+    raise FishNetError(
+        f'{file} is a pickled file, and PyTorch {torch.__version__} can be made to run code by pickled files '
+        f'(CVE-2025-32434). Convert it once where PyTorch is 2.6 or newer: python -m fishnet_mmdet convert {command}. '
+        'Or, only if you made the file yourself, allow it: trusted=True in init_cfg, --trusted in the commands'
+    )
+
+
+def _unpickle(opened: BinaryIO, file: Union[str, Path]) -> object:
+    try:
+        # Before 2.6 torch cannot read mmengine's checkpoints as data: no types can be allowed there.
+        return torch.load(opened, map_location='cpu', weights_only=PICKLES_ARE_DATA)
+    except Exception as error:  # whatever error damaged bytes lead torch.load to
+        if code := re.search(r'GLOBAL (\S+) (was|whose)', str(error)):
+            raise FishNetError(
+                f'{file} is not a checkpoint that can be read safely: it names code that reading would run ({code[1]:.200})'
+            ) from error
+        raise FishNetError(f'{file} {NO_CHECKPOINT}') from error
 
 
 def weights_in(checkpoint: dict, file: Union[str, Path]) -> Dict[str, Tensor]:

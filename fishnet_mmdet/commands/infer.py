@@ -10,11 +10,12 @@ from typing import Dict, List, Optional
 import mmcv
 from mmengine.utils import track_iter_progress
 
+from ..checkpoints import trust_pickled_files
 from ..engine.checks import check_checkpoint
 from ..engine.configs import read_config
 from ..errors import FishNetError
 from ..inference import Predictor
-from .arguments import add_config_options
+from .arguments import add_config_options, add_trusted
 
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp')
 
@@ -22,13 +23,15 @@ IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp')
 def main(argv: Optional[List[str]] = None) -> None:
     """Loads the model, and goes through the images."""
     args = parse_args(argv)
+    if args.trusted:
+        trust_pickled_files()
     images = find_images(Path(args.image))
     out_dir = Path(args.out_dir)
     if any(out_dir.resolve() == file.parent.resolve() for file in images):
         raise FishNetError(f'--out-dir {out_dir} is the folder of the images, which would be overwritten: name another folder')
     cfg = read_config(args.config, args.cfg_options)
-    check_checkpoint(args.checkpoint)
-    predictor = Predictor(cfg, args.checkpoint, args.device)
+    check_checkpoint(args.checkpoint, args.trusted)
+    predictor = Predictor(cfg, args.checkpoint, args.device, args.trusted)
     try:
         out_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -67,6 +70,7 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
         help='draw instances with at least this score (default: 0.3); predictions.json has all of them',
     )
     parser.add_argument('--device', help='cpu, cuda:0 and so on; default: a GPU if there is one')
+    add_trusted(parser)
     add_config_options(parser)
     return parser.parse_args(argv)
 

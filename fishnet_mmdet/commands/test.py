@@ -8,18 +8,20 @@ from mmdet.engine.hooks.utils import trigger_visualization_hook
 from mmdet.evaluation import DumpDetResults
 from torch import nn
 
-from ..checkpoints import check_fits
+from ..checkpoints import check_fits, trust_pickled_files
 from ..engine.augmented_testing import use_test_time_augmentation
 from ..engine.building import build_runner
 from ..engine.checks import check_checkpoint, check_data
 from ..engine.metrics import choose_metrics
 from ..errors import FishNetError
-from .arguments import add_common_arguments, load_config
+from .arguments import add_common_arguments, add_trusted, load_config
 
 
 def main(argv: Optional[List[str]] = None) -> None:
     """Reads the config, checks it and the checkpoint, and evaluates."""
     args = parse_args(argv)
+    if args.trusted:
+        trust_pickled_files()
     if args.out and not args.out.endswith(('.pkl', '.pickle')):
         raise FishNetError(f'--out must be a file that ends with .pkl, not {args.out}')
     cfg = load_config(args)
@@ -27,14 +29,14 @@ def main(argv: Optional[List[str]] = None) -> None:
     if args.eval or args.tta:
         choose_metrics(cfg, args.eval, tta=args.tta)
     check_data(cfg, ['test_dataloader'])
-    check_checkpoint(args.checkpoint)
+    check_checkpoint(args.checkpoint, args.trusted)
     if args.show or args.show_dir:
         cfg = trigger_visualization_hook(cfg, args)
     if args.tta:
         use_test_time_augmentation(cfg)
     runner = build_runner(cfg)
     if not args.tta:
-        check_fits_config(runner.model, args.config, args.checkpoint)
+        check_fits_config(runner.model, args.config, args.checkpoint, args.trusted)
     if args.out:
         runner.test_evaluator.metrics.append(DumpDetResults(out_file_path=args.out))
     runner.test()
@@ -61,17 +63,18 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
         action='store_true',
         help="test-time augmentation: the config's tta_model, or a horizontal flip if it has none; merges boxes, not masks",
     )
+    add_trusted(parser)
     return parser.parse_args(argv)
 
 
-def check_fits_config(model: nn.Module, config: str, checkpoint: str) -> None:
+def check_fits_config(model: nn.Module, config: str, checkpoint: str, trusted: bool) -> None:
     """Checks that a checkpoint has exactly the tensors of the model of a config.
 
     Raises:
         FishNetError: If not. If training left a config beside the checkpoint, the message names that one.
     """
     try:
-        check_fits(model, checkpoint)
+        check_fits(model, checkpoint, trusted)
     except FishNetError as error:
         beside = [file for file in sorted(Path(checkpoint).parent.glob('*.py')) if file.resolve() != Path(config).resolve()]
         hint = f'. Training saved its config, with all --cfg-options, as {beside[0]}: test that one' if beside else ''

@@ -1,33 +1,39 @@
 """train: trains a detector or a classifier."""
 
 import argparse
+from pathlib import Path
 from typing import List, Optional
 
 from mmengine.config import Config
 from mmengine.logging import print_log
+from mmengine.runner import find_latest_checkpoint
 
+from ..checkpoints import trust_pickled_files
 from ..engine.building import build_runner
 from ..engine.checks import check_checkpoint, check_data, check_initialisation
 from ..engine.configs import learning_rate_note, scale_learning_rate, use_mixed_precision
 from ..engine.from_scratch import train_from_scratch
-from ..engine.hooks import check_frozen_norm
+from ..engine.hooks import CheckFrozenNormHook
 from ..engine.schedule import set_epochs
-from .arguments import add_common_arguments, load_config
+from .arguments import add_common_arguments, add_trusted, load_config
 
 
 def main(argv: Optional[List[str]] = None) -> None:
     """Reads the config, checks it, and trains."""
     args = parse_args(argv)
+    if args.trusted:
+        trust_pickled_files()
     cfg = load_config(args)
     change(cfg, args)
     check_data(cfg, ['train_dataloader', 'val_dataloader'])
     check_initialisation(cfg)
-    if cfg.get('load_from'):
-        check_checkpoint(cfg.load_from)
+    if checkpoint := checkpoint_to_load(cfg):
+        check_checkpoint(checkpoint, args.trusted)
     runner = build_runner(cfg)
     if note := learning_rate_note(cfg, runner.world_size):
         print_log(note, logger='current')
-    check_frozen_norm(runner)
+    if not any(isinstance(hook, CheckFrozenNormHook) for hook in runner.hooks):
+        runner.register_hook(CheckFrozenNormHook())
     runner.train()
 
 
@@ -55,6 +61,7 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
         metavar='CHECKPOINT',
         help='continue from this checkpoint; without a file, from the latest one in the work dir',
     )
+    add_trusted(parser)
     return parser.parse_args(argv)
 
 
@@ -76,3 +83,10 @@ def change(cfg: Config, args: argparse.Namespace) -> None:
     if args.resume:
         cfg.resume = True
         cfg.load_from = None if args.resume == 'auto' else args.resume
+
+
+def checkpoint_to_load(cfg: Config) -> Optional[str]:
+    """The checkpoint that the Runner will load: ``load_from``, or the latest one of the work dir for an automatic resume."""
+    if cfg.get('load_from') or not cfg.get('resume'):
+        return cfg.get('load_from')
+    return find_latest_checkpoint(cfg.work_dir) if Path(cfg.work_dir).is_dir() else None

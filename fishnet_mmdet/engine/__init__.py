@@ -2,7 +2,7 @@
 
 from .accuracy import Accuracy
 from .bfloat16 import BFloat16OptimWrapper
-from .hooks import CheckFixedNormHook, StopGradClipHook
+from .hooks import CheckFrozenNormHook, StopGradClipHook
 from .panoptic_quality import PanopticQuality
 
-__all__ = ['BFloat16OptimWrapper', 'CheckFixedNormHook', 'PanopticQuality', 'StopGradClipHook', 'Accuracy']
+__all__ = ['BFloat16OptimWrapper', 'CheckFrozenNormHook', 'PanopticQuality', 'StopGradClipHook', 'Accuracy']

@@ -50,25 +50,29 @@ def check_data(cfg: Config, dataloaders: Sequence[str]) -> None:
                     raise FishNetError(f'the data of {key} is missing: {path} does not exist\n{layout}{hint}')
 
 
-def check_checkpoint(file: str) -> None:
+def check_checkpoint(file: str, trusted: bool = False) -> None:
     """Checks that a file is a checkpoint. A URL is left to the download.
+
+    Args:
+        file (str): The file, or a URL.
+        trusted (bool): As in :func:`fishnet_mmdet.checkpoints.read_checkpoint`.
 
     Raises:
         FishNetError: If the file does not exist, or is not a checkpoint.
     """
     if '://' not in file:
-        read_checkpoint(file)
+        read_checkpoint(file, trusted)
 
 
 def check_initialisation(cfg: Config) -> None:
-    """Checks that the files exist from which the model's ``init_cfg`` loads FishNet's weights.
+    """Checks that the files exist from which the model's ``init_cfg`` loads FishNet's weights, and downloads missing ones.
 
     Raises:
-        FishNetError: If one does not; the message says where to get it and how to train without it.
+        FishNetError: If one does not exist; the message says where to get it and how to train without it.
     """
     for init_cfg in dicts_in(cfg.model):
         if init_cfg.get('type') == 'FishNetPretrained':
-            check_pretrained(init_cfg['checkpoint'])
+            check_pretrained(init_cfg['checkpoint'], init_cfg.get('trusted', False))
 
 
 def dicts_in(value) -> Iterator[dict]:

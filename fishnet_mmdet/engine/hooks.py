@@ -6,7 +6,7 @@ from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
 from ..errors import FishNetError
-from ..models import FROM_SCRATCH, FishNet
+from ..models import untrained_frozen_norm
 
 
 @HOOKS.register_module()
@@ -42,20 +42,16 @@ class StopGradClipHook(Hook):
 
 
 @HOOKS.register_module()
-class CheckFixedNormHook(Hook):
-    """Stops a training that would diverge: fixed BN on a FishNet that was never trained."""
+class CheckFrozenNormHook(Hook):
+    """Stops a training that would fail: frozen BN in a FishNet with random weights."""
 
-    # After the checkpoint of load_from or --resume was loaded, which may bring the statistics.
+    # At this point load_from and --resume have loaded their checkpoint, which may hold the statistics.
     def before_train(self, runner: Runner) -> None:
-        """Looks at the statistics that training will start with.
+        """Checks the statistics that training starts with.
 
         Raises:
-            FishNetError: If a FishNet of the model has fixed BN with the statistics of a network that was never trained.
+            FishNetError: If a FishNet of the model has frozen BN and random weights.
         """
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        for name, module in model.named_modules():
-            if isinstance(module, FishNet) and module.has_untrained_fixed_norm():
-                raise FishNetError(
-                    f'{name} is a FishNet with fixed BN and no pretrained weights, which diverges to NaN within a few steps: '
-                    f"give it pretrained weights, init_cfg=dict(type='FishNetPretrained', checkpoint=FILE), or {FROM_SCRATCH}"
-                )
+        if problem := untrained_frozen_norm(model):
+            raise FishNetError(problem)

@@ -1,7 +1,7 @@
 """Model and checkpoint, ready for single images."""
 
 from copy import deepcopy
-from typing import Union
+from typing import Optional, Union
 
 import numpy as np
 import torch
@@ -27,6 +27,7 @@ class Predictor:
         cfg (Config): Config of a detector, a panoptic model or a classifier.
         checkpoint (str): Its checkpoint.
         device (str, optional): 'cpu', 'cuda:0' and so on; default: a GPU if there is one.
+        trusted (bool): As in :func:`fishnet_mmdet.checkpoints.read_checkpoint`.
 
     Attributes:
         classes (tuple[str]): Names of the classes.
@@ -36,10 +37,10 @@ class Predictor:
         FishNetError: If the device does not exist, or the checkpoint does not fit the model exactly.
     """
 
-    def __init__(self, cfg: Config, checkpoint: str, device: str = None) -> None:
+    def __init__(self, cfg: Config, checkpoint: str, device: Optional[str] = None, trusted: bool = False) -> None:
         self.model = init_detector(cfg, checkpoint, palette='random', device=_check_device(device))
         # init_detector loads what fits and passes over the rest.
-        check_fits(self.model, checkpoint)
+        check_fits(self.model, checkpoint, trusted)
         meta = self.model.dataset_meta
         self.classes = tuple(meta['classes'])
         if isinstance(self.model, Classifier):
@@ -68,7 +69,7 @@ class Predictor:
             return self.model.test_step(dict(inputs=[packed['inputs']], data_samples=None))[0]
 
 
-def _check_device(device: str = None) -> str:
+def _check_device(device: Optional[str] = None) -> str:
     """The device, if this machine has it.
 
     Raises:

@@ -1,7 +1,7 @@
-"""The variants of FishNet as data: which stages a fish has, how wide and how deep they are."""
+"""The architecture of a FishNet as data: its stages, their widths and depths, and what fits together."""
 
-from dataclasses import dataclass, fields, replace
-from typing import Dict, Iterator, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
+from dataclasses import dataclass, fields
+from typing import List, NamedTuple, Optional, Sequence, Tuple
 
 from ..errors import FishNetError
 
@@ -17,7 +17,7 @@ DOWNS = ('maxpool2', 'maxpool3', 'avgpool2', 'conv')
 
 
 class Stage(NamedTuple):
-    """What one stage is made of: R, and, where something is concatenated, T of the skip connection."""
+    """One stage: its residual units (R), and those on its skip connection (T) where it concatenates another feature."""
 
     number: int
     in_channels: int
@@ -32,15 +32,15 @@ class Stage(NamedTuple):
 
 @dataclass(frozen=True)
 class Fish:
-    """What a fish is made of, part by part in the order of computation (Figure 2 of the paper).
+    """The architecture of a FishNet, part by part in the order of computation (Figure 2 of the paper).
 
-    The tail has stages 1 ... N, the body N ... 1, the head 1 ... N; ``*_units`` counts the residual units that refine
-    (R), ``*_transfers`` those on the horizontal connection (T). ``*_channels`` are the channels that R puts out, before
-    concatenation. A stage of the body sums adjacent channels (Eq. 8), so what comes in must be a multiple of what goes
-    out; a stage of the head keeps every channel (Eq. 9).
+    The tail has the stages 1 ... N, the body N ... 1, the head 1 ... N. ``*_units`` are numbers of residual units that refine
+    (R). ``*_transfers`` are numbers of those on the horizontal connections (T). ``*_channels`` are the output channels of R,
+    before concatenation. A body stage sums adjacent channels (Eq. 8), so its input channels must be a multiple of its output
+    channels. A head stage keeps every channel (Eq. 9).
 
     Args:
-        tail_units (Sequence[int]): R of the tail's stages, N numbers; N is the number of stages of each part.
+        tail_units (Sequence[int]): R of the tail's stages: N numbers. N is the number of stages of each part.
         bridge_units (int): R of the bridge.
         body_units (Sequence[int]): R of the body's stages.
         head_units (Sequence[int]): R of the head's stages.
@@ -48,21 +48,20 @@ class Fish:
         head_transfers (Sequence[int]): T from the body into the head's stages.
         stem_channels (int): Channels of F0.
         tail_channels (Sequence[int]): Channels of F1 ... FN.
-        bridge_channels (int): Channels that leave the bridge.
+        bridge_channels (int): Output channels of the bridge.
         body_channels (Sequence[int]): Channels of the body's R.
-        head_channels (Sequence[int]): Channels of the head's R: those that arrive by concatenation, written out to be
-            checked.
+        head_channels (Sequence[int]): Channels of the head's R. They follow from the concatenations, and are checked.
         body_dilations (Sequence[int]): Dilation of the 3x3 convolutions in the body's R.
         head_dilations (Sequence[int]): Dilation of the 3x3 convolutions in the head's R.
         stem_stride (int): Stride of F0: 4 as in the paper, or 2 or 1 for small images.
         deep_stem (bool): Whether the stem has three 3x3 convolutions, as released, or one 7x7 (section 4.3).
         down (str): How tail and head halve the resolution (Table 2): 'maxpool2' as released, 'maxpool3', 'avgpool2', or
-            'conv', with which the last unit of R has a stride of 2.
-        group_width (int, optional): Channels of a group of the 3x3 convolutions at F0's resolution; it doubles with each
+            'conv': the last unit of R has a stride of 2.
+        group_width (int, optional): Channels of a group of the 3x3 convolutions at F0's resolution. It doubles with each
             stage, and the bottleneck is twice as wide (FishNeXt, section 4.2). None: not grouped.
 
     Raises:
-        FishNetError: If the numbers do not make a fish; the message says which stage and what would fit.
+        FishNetError: If the numbers do not fit together. The message names the stage and the numbers that would fit.
     """
 
     tail_units: Sequence[int]
@@ -162,53 +161,62 @@ class Fish:
         """tuple[int | None]: Channels of a group of the 3x3 convolutions, by level: at the resolution of F0 ... FN."""
         return tuple(self.group_width and self.group_width * 2**level for level in range(self.num_stages + 1))
 
-    def tail_stages(self) -> Iterator[Stage]:
+    def tail_stages(self) -> List[Stage]:
         """The stages of the tail, shallow to deep."""
-        return map(
-            Stage,
-            range(1, self.num_stages + 1),
-            self.tail_features,
-            self.tail_channels,
-            self.tail_units,
-            (1,) * self.num_stages,
-            self.group_widths,
-        )
+        return [
+            Stage(
+                number=i + 1,
+                in_channels=self.tail_features[i],
+                out_channels=self.tail_channels[i],
+                units=self.tail_units[i],
+                group_width=self.group_widths[i],
+            )
+            for i in range(self.num_stages)
+        ]
 
     def bridge_stage(self) -> Stage:
-        """R of the bridge, which widens the deepest feature first."""
-        channels = 2 * self.tail_channels[-1], self.bridge_channels
-        return Stage(self.num_stages + 1, *channels, self.bridge_units, group_width=self.group_widths[-1])
-
-    def body_stages(self) -> Iterator[Stage]:
-        """The stages of the body, deep to shallow: R at the resolution that comes in, T at the one above."""
-        levels = range(self.num_stages, 0, -1)
-        return map(
-            Stage,
-            levels,
-            self.body_features,
-            self.body_channels,
-            self.body_units,
-            self.body_dilations,
-            (self.group_widths[level] for level in levels),
-            reversed(self.tail_features[:-1]),
-            self.body_transfers,
-            (self.group_widths[level - 1] for level in levels),
+        """R of the bridge. The bridge first doubles the channels of the deepest feature."""
+        return Stage(
+            number=self.num_stages + 1,
+            in_channels=2 * self.tail_channels[-1],
+            out_channels=self.bridge_channels,
+            units=self.bridge_units,
+            group_width=self.group_widths[-1],
         )
 
-    def head_stages(self) -> Iterator[Stage]:
-        """The stages of the head, shallow to deep: R at the resolution that comes in, T at the one below."""
-        return map(
-            Stage,
-            range(1, self.num_stages + 1),
-            self.head_features,
-            self.head_channels,
-            self.head_units,
-            self.head_dilations,
-            self.group_widths,
-            reversed(self.body_features[:-1]),
-            self.head_transfers,
-            self.group_widths[1:],
-        )
+    def body_stages(self) -> List[Stage]:
+        """The stages of the body, deep to shallow: R at the resolution of its input, T at twice that resolution."""
+        return [
+            Stage(
+                number=level,
+                in_channels=self.body_features[i],
+                out_channels=self.body_channels[i],
+                units=self.body_units[i],
+                dilation=self.body_dilations[i],
+                group_width=self.group_widths[level],
+                skip_channels=self.tail_features[level - 1],
+                transfers=self.body_transfers[i],
+                skip_group_width=self.group_widths[level - 1],
+            )
+            for i, level in enumerate(range(self.num_stages, 0, -1))
+        ]
+
+    def head_stages(self) -> List[Stage]:
+        """The stages of the head, shallow to deep: R at the resolution of its input, T at half that resolution."""
+        return [
+            Stage(
+                number=i + 1,
+                in_channels=self.head_features[i],
+                out_channels=self.head_channels[i],
+                units=self.head_units[i],
+                dilation=self.head_dilations[i],
+                group_width=self.group_widths[i],
+                skip_channels=self.body_features[self.num_stages - 1 - i],
+                transfers=self.head_transfers[i],
+                skip_group_width=self.group_widths[i + 1],
+            )
+            for i in range(self.num_stages)
+        ]
 
     def _check_channels(self) -> None:
         widths = dict(
@@ -262,110 +270,3 @@ class Fish:
 
 def _is_count(value) -> bool:
     return type(value) is int and value > 0
-
-
-#: The variants of FishNet by the numbers that they are named for. 99, 150 and 201 are released, and count layers. 55 and 77
-#: are a report's, for small images: 77 is 99 with a quarter of its channels; 55 has an eighth of them and two stages in each
-#: part (the units are those of 99's first two; the report does not tell them). The report lists 48 channels for 55's last
-#: head stage, which is what T brings to it; with what the head keeps itself (Eq. 9), there are 80.
-FISHES = {
-    55: Fish(
-        tail_units=(2, 2),
-        bridge_units=2,
-        body_units=(1, 1),
-        head_units=(1, 2),
-        body_transfers=(1, 1),
-        head_transfers=(1, 4),
-        stem_channels=8,
-        tail_channels=(16, 32),
-        bridge_channels=32,
-        body_channels=(32, 24),
-        head_channels=(32, 80),
-        body_dilations=(1, 2),
-        head_dilations=(1, 1),
-        stem_stride=1,
-    ),
-    77: Fish(
-        tail_units=(2, 2, 6),
-        bridge_units=2,
-        body_units=(1, 1, 1),
-        head_units=(1, 2, 2),
-        body_transfers=(1, 1, 1),
-        head_transfers=(1, 1, 4),
-        stem_channels=16,
-        tail_channels=(32, 64, 128),
-        bridge_channels=128,
-        body_channels=(128, 96, 64),
-        head_channels=(80, 208, 400),
-        stem_stride=1,
-    ),
-    99: Fish(
-        tail_units=(2, 2, 6),
-        bridge_units=2,
-        body_units=(1, 1, 1),
-        head_units=(1, 2, 2),
-        body_transfers=(1, 1, 1),
-        head_transfers=(1, 1, 4),
-    ),
-    150: Fish(
-        tail_units=(2, 4, 8),
-        bridge_units=4,
-        body_units=(2, 2, 2),
-        head_units=(2, 2, 4),
-        body_transfers=(2, 2, 2),
-        head_transfers=(2, 2, 4),
-    ),
-    201: Fish(
-        tail_units=(3, 4, 12),
-        bridge_units=4,
-        body_units=(2, 2, 2),
-        head_units=(2, 3, 10),
-        body_transfers=(2, 2, 2),
-        head_transfers=(2, 2, 9),
-    ),
-}
-
-#: FishNeXt (section 4.2): the same with grouped convolutions, 4 channels a group at stride 4 ("4d" in Table 1).
-FISHNEXTS = {depth: replace(FISHES[depth], group_width=4) for depth in (99, 150, 201)}
-
-
-def get_fish(depth: Union[int, Fish, Mapping], variants: Dict[int, Fish] = FISHES) -> Fish:
-    """The fish of a depth.
-
-    Args:
-        depth (int | Fish | Mapping): A key of ``variants``, or a custom fish: a :class:`Fish` or, in a config, a dict of its
-            arguments. With ``depth`` among them, they change that variant: ``dict(depth=150, down='conv')``.
-        variants (dict[int, Fish]): ``FISHES`` or ``FISHNEXTS``.
-
-    Raises:
-        FishNetError: If there is no such depth, or the custom fish does not fit together.
-    """
-    if isinstance(depth, Fish):
-        return depth
-    if isinstance(depth, Mapping):
-        allowed = [field.name for field in fields(Fish)]
-        unknown = [str(name) for name in depth if name not in (*allowed, 'depth')]
-        if unknown:
-            raise FishNetError(f'a fish has no {", ".join(unknown)}: its parts are {", ".join(allowed)}')
-        if 'depth' in depth:
-            changes = {name: value for name, value in depth.items() if name != 'depth'}
-            return replace(get_fish(depth['depth'], variants), **changes)
-        missing = [name for name in allowed if name not in depth and not hasattr(Fish, name)]
-        if missing:
-            raise FishNetError(f'a fish needs {", ".join(missing)} too')
-        return Fish(**depth)
-    if type(depth) is not int or depth not in variants:
-        raise FishNetError(
-            f'there is no depth {depth!r}: choose one of {", ".join(map(str, variants))}, or give a fish of your own as a '
-            'dict of the arguments of fishnet_mmdet.Fish (in a config that inherits a depth, with _delete_=True)'
-        )
-    return variants[depth]
-
-
-def name_of(fish: Fish) -> str:
-    """What a fish is called: 'FishNet-77', 'FishNeXt-150', or 'a fish of 39 layers' if it is in no table."""
-    for network, variants in (('FishNet', FISHES), ('FishNeXt', FISHNEXTS)):
-        for depth, variant in variants.items():
-            if fish == variant:
-                return f'{network}-{depth}'
-    return f'a fish of {fish.depth} layers'

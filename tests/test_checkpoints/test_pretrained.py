@@ -1,5 +1,9 @@
 """Loading weights as a config asks for it: init_cfg=dict(type='FishNetPretrained', checkpoint=FILE)."""
 
+import json
+import zipfile
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -7,11 +11,12 @@ from mmdet.registry import MODELS
 from mmengine.config import ConfigDict
 from mmengine.logging import MessageHub
 from mmengine.model import BaseModule
-from released import ReleasedFishNet, fill_by_rule, released_weights, save_released
+from released import fill_by_rule, released_weights, save_released
 from safetensors.torch import save_file
 
 from fishnet_mmdet import FishNet
-from fishnet_mmdet.checkpoints import FishNetPretrained, check_pretrained
+from fishnet_mmdet.analysis.released_fishnet import ReleasedFishNet
+from fishnet_mmdet.checkpoints import FishNetPretrained, check_pretrained, reading
 from fishnet_mmdet.errors import FishNetError
 from fishnet_mmdet.models import FishNeXt
 from fishnet_mmdet.models.released import rename_released
@@ -93,14 +98,14 @@ def test_released_file_sets_a_shortened_head(renamed_99, released_99, tmp_path, 
 def test_our_own_file_sets_every_tensor(num_stages, wrap, small_net, small_fish, tmp_path):
     weights = small_net(num_stages).state_dict()
     file = save(wrap(weights), tmp_path / 'own.pth')
-    net = FishNet(small_fish(num_stages), out_indices=(0, num_stages), init_cfg=init_cfg(file))
+    net = FishNet(arch=small_fish(num_stages), out_indices=(0, num_stages), init_cfg=init_cfg(file))
     net.init_weights()
     assert_equal(net.state_dict(), weights)
 
 
 def test_weights_of_half_precision_are_widened(small_net, small_fish, tmp_path):
     halves = {name: tensor.half() for name, tensor in small_net().state_dict().items()}
-    net = FishNet(small_fish(), init_cfg=init_cfg(save(halves, tmp_path / 'half.pth')))
+    net = FishNet(arch=small_fish(), init_cfg=init_cfg(save(halves, tmp_path / 'half.pth')))
     net.init_weights()
     for name, tensor in net.state_dict().items():
         if not name.endswith('num_batches_tracked'):
@@ -228,7 +233,7 @@ def test_a_file_that_is_no_checkpoint_is_refused(make, small_net, tmp_path, snap
 def test_a_missing_file_is_refused_with_what_to_do(make, small_fish, tmp_path):
     file = tmp_path / 'fishnet99_ckpt.tar'
     make(file)
-    net = FishNet(small_fish(), init_cfg=init_cfg(file))
+    net = FishNet(arch=small_fish(), init_cfg=init_cfg(file))
     for call in (net.init_weights, lambda: check_pretrained(str(file))):
         with pytest.raises(FishNetError) as error:
             call()
@@ -251,14 +256,14 @@ def test_a_detector_loads_its_backbone(small_fish, small_net, tmp_path):
     """As a part of another module, whose init_weights calls the backbone's."""
     file = save(small_net().state_dict(), tmp_path / 'own.pth')
     detector = BaseModule()
-    detector.backbone = FishNet(small_fish(), init_cfg=init_cfg(file))
+    detector.backbone = FishNet(arch=small_fish(), init_cfg=init_cfg(file))
     detector.init_weights()
     assert_equal(detector.backbone.state_dict(), torch.load(file, weights_only=True))
 
 
 def test_weights_by_rule_differ_from_the_initial_ones(small_net, small_fish):
     """What the tests of this file rest on: no tensor has the value that it has without loading."""
-    fresh = FishNet(small_fish())
+    fresh = FishNet(arch=small_fish())
     fresh.init_weights()
     for name, tensor in fill_by_rule((n, tuple(t.shape)) for n, t in fresh.state_dict().items()).items():
         assert name.endswith('num_batches_tracked') or not torch.equal(tensor, fresh.state_dict()[name]), name
@@ -282,7 +287,7 @@ def detector():
 def test_the_backbone_of_a_detector(prefix, small_net, small_fish, detector, tmp_path, mmengine_log):
     weights = small_net().state_dict()
     file = save(detector(weights, prefix), tmp_path / 'epoch_1.pth')
-    net = FishNet(small_fish(), out_indices=(0, 3), init_cfg=init_cfg(file))
+    net = FishNet(arch=small_fish(), out_indices=(0, 3), init_cfg=init_cfg(file))
     net.init_weights()
     assert_equal(net.state_dict(), weights)
     assert 'a detector with a fish of its own' in mmengine_log.text and '1 others in it' in mmengine_log.text
@@ -291,7 +296,7 @@ def test_the_backbone_of_a_detector(prefix, small_net, small_fish, detector, tmp
 def test_safetensors(small_net, small_fish, tmp_path):
     weights = small_net().state_dict()
     save_file({f'backbone.{name}': tensor for name, tensor in weights.items()}, tmp_path / 'x.bin')
-    net = FishNet(small_fish(), init_cfg=init_cfg(tmp_path / 'x.bin'))
+    net = FishNet(arch=small_fish(), init_cfg=init_cfg(tmp_path / 'x.bin'))
     net.init_weights()
     assert_equal(net.state_dict(), weights)
 
@@ -305,7 +310,7 @@ def test_one_of_teacher_and_student(small_net, small_fish, tmp_path, snapshot):
     file = save(both, tmp_path / 'both.pth')
     message = message_of_refusal(small_net(), file, snapshot)
     assert 'teacher.backbone.' in message and 'student.backbone.' in message
-    net = FishNet(small_fish(), init_cfg=dict(**init_cfg(file), prefix='teacher.backbone.'))
+    net = FishNet(arch=small_fish(), init_cfg=dict(**init_cfg(file), prefix='teacher.backbone.'))
     net.init_weights()
     assert_equal(net.state_dict(), teacher)
 
@@ -408,3 +413,44 @@ def test_what_is_loaded_computes_what_the_released_model_does(released_99, tmp_p
             for ours, their in zip(net(image), wanted):
                 assert ours.shape == their.shape
                 assert (ours - their).abs().max() < 1e-5 * their.abs().max()
+
+
+def test_the_init_log_says_where_the_values_are_from(small_net, small_fish, tmp_path):
+    file = save(small_net().state_dict(), tmp_path / 'own.pth')
+    net = FishNet(small_fish(), init_cfg=init_cfg(file))
+    seen = {}
+    record = net._dump_init_info
+    net._dump_init_info = lambda *args, **kwargs: (
+        seen.update({name: net._params_init_info[parameter]['init_info'] for name, parameter in net.named_parameters()}),
+        record(*args, **kwargs),
+    )
+    net.init_weights()
+    assert len(seen) > 100 and set(seen.values()) == {f'FishNetPretrained: load from {file}'}
+
+
+@pytest.mark.parametrize('trusted', [True, False])
+def test_before_torch_2_6_a_pickled_file_has_to_be_trusted(trusted, small_net, small_fish, tmp_path, monkeypatch):
+    monkeypatch.setattr(reading, 'PICKLES_ARE_DATA', False)
+    weights = small_net().state_dict()
+    net = FishNet(small_fish(), init_cfg=dict(**init_cfg(save(weights, tmp_path / 'own.pth')), trusted=trusted))
+    if trusted:
+        net.init_weights()
+        assert_equal(net.state_dict(), weights)
+    else:
+        with pytest.raises(FishNetError, match='trusted=True in init_cfg'):
+            net.init_weights()
+
+
+def test_pytorchcv_file_sets_every_tensor(tmp_path, mmengine_log):
+    keys = json.loads((Path(__file__).parents[1] / 'data/pytorchcv_fishnet150_keys.json').read_text())
+    weights = {name: torch.tensor(len(name) / 100).expand(tuple(shape)) for name, shape in keys}
+    torch.save(weights, tmp_path / 'x.pth')
+    with zipfile.ZipFile(tmp_path / 'x.pth.zip', 'w') as archive:
+        archive.write(tmp_path / 'x.pth', 'x.pth')
+    net = FishNet(150)
+    FishNetPretrained(str(tmp_path / 'x.pth.zip'))(net)
+    assert_equal(
+        net.state_dict(),
+        {name: tensor.to(net.state_dict().get(name, tensor).dtype) for name, tensor in rename_released(weights).items()},
+    )
+    assert "pytorchcv's classifier, FishNet-150" in mmengine_log.text

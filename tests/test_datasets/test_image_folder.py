@@ -297,7 +297,7 @@ def test_one_process_of_a_node_lists(root, tmp_path, right):
 def config(root):
     """The ImageNet config with a tiny fish, on the small data set."""
     cfg = Config.fromfile(REPO / 'configs/classification/fishnet150_imagenet.py')
-    cfg.model.backbone.depth = TINY_FISH
+    cfg.model.backbone.arch = TINY_FISH
     cfg.model.cls_head.num_classes = 3
     for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
         loader.update(batch_size=3, num_workers=0, persistent_workers=False, pin_memory=False)

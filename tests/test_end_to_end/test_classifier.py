@@ -12,8 +12,9 @@ import torch
 from conftest import REPO, TINY_FISH
 from mmengine.config import Config
 from mmengine.runner import Runner
-from released import ReleasedFishNet, released_weights, save_released
+from released import released_weights, save_released
 
+from fishnet_mmdet.analysis.released_fishnet import ReleasedFishNet
 from fishnet_mmdet.registry import MODELS
 
 TOOLS = REPO / 'tools'
@@ -23,7 +24,7 @@ IN_ONE_PROCESS = pytest.mark.filterwarnings('ignore:.*has been created:UserWarni
 CONFIG = """
 _base_ = {base!r}
 model = dict(
-    backbone=dict(depth=dict(_delete_=True, **{fish!r}), out_indices=(3,)),
+    backbone=dict(arch={fish!r}, out_indices=(3,)),
     cls_head=dict(num_classes=3, dense_size=None))
 loader = dict(batch_size=12, num_workers=0, persistent_workers=False)
 train_dataloader = dict(dataset=dict(num_classes=3), **loader)
@@ -279,7 +280,8 @@ def test_compare_small_images_prints_the_table(command, tmp_path):
         f'{key}_dataloader.{option}' for key in ('train', 'val') for option in ('num_workers=0', 'persistent_workers=False')
     ]
     log = command(
-        TOOLS / 'compare_small_images.py', 'cifar10', '--data-root', archive, '--networks', 'mlp', 'fishnet55', '--epochs',
+        TOOLS / 'analysis_tools/compare_small_images.py', 'cifar10', '--data-root', archive, '--networks', 'mlp', 'fishnet55',
+        '--epochs',
         '1', '--work-dir', tmp_path / 'work', '--cfg-options', 'train_dataloader.batch_size=16', *options,
     )  # fmt: skip
     table = log[log.rindex('| network |') :].split('\n\n')[0].splitlines()

@@ -159,7 +159,7 @@ def test_mmdets_own_tools(shapes, command, tmp_path):
     config.write_text(
         "_base_ = 'mmdet::mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py'\n"
         "custom_imports = dict(imports=['fishnet_mmdet'], allow_failed_imports=False)\n"
-        f"model = dict(backbone=dict(_delete_=True, type='FishNet', depth={TINY_FISH!r}, norm_cfg=dict(type='BN'), "
+        f"model = dict(backbone=dict(_delete_=True, type='FishNet', arch={TINY_FISH!r}, norm_cfg=dict(type='BN'), "
         'norm_eval=False, frozen_stages=-1), neck=dict(in_channels=[32, 64, 112, 144]))\n'
         f'data = dict(data_root={str(shapes)!r}, metainfo=dict(classes={CLASSES!r}))\n'
         "train_dataloader = dict(num_workers=0, persistent_workers=False, dataset=dict(data, data_prefix=dict(img='train/'),"

@@ -59,7 +59,7 @@ def test_no_pretrained_weights(says, tiny_config):
 
 def test_fixed_norm_on_random_weights(says, tiny_config):
     config = tiny_config('mask_rcnn_fishnet150_fpn.py')
-    says([TRAIN, config, '--cfg-options', 'model.backbone.init_cfg=None'], 'backbone', 'fixed BN', 'NaN', 'scratch')
+    says([TRAIN, config, '--cfg-options', 'model.backbone.init_cfg=None'], 'backbone', 'frozen BN', 'NaN', 'scratch')
 
 
 def test_no_checkpoint(says, tiny_config, tmp_path):

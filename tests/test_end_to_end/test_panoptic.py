@@ -15,7 +15,7 @@ things = dict(num_things_classes={num_classes}, num_stuff_classes=1)
 norm_cfg = dict(type='GN', num_groups=8)
 model = dict(
     backbone=dict(
-        depth=dict(_delete_=True, **{fish!r}), norm_cfg=dict(type='BN'), norm_eval=False, frozen_stages=-1, init_cfg=None),
+        arch={fish!r}, norm_cfg=dict(type='BN'), norm_eval=False, frozen_stages=-1, init_cfg=None),
     neck=dict(in_channels=[32, 64, 112, 144], out_channels=32, norm_cfg=norm_cfg),
     rpn_head=dict(in_channels=32, feat_channels=32),
     roi_head=dict(

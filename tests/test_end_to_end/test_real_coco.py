@@ -15,7 +15,7 @@ def test_train_and_evaluate_on_coco(command, tmp_path):
     config = tmp_path / 'tiny_coco.py'
     config.write_text(
         f"_base_ = '{REPO}/configs/scratch/mask_rcnn_fishnet150_fpn_scratch.py'\n"
-        f'model = dict(backbone=dict(depth=dict(_delete_=True, **{TINY_FISH!r})), neck=dict(in_channels=[32, 64, 112, 144]))\n'
+        f'model = dict(backbone=dict(arch={TINY_FISH!r}), neck=dict(in_channels=[32, 64, 112, 144]))\n'
         'train_dataloader = dict(num_workers=0, persistent_workers=False, dataset=dict(indices=2))\n'
         'val_dataloader = dict(num_workers=0, persistent_workers=False, dataset=dict(indices=3))\n'
         'test_dataloader = val_dataloader\n'

@@ -11,7 +11,7 @@ from fishnet_mmdet.registry import MODELS, OPTIM_WRAPPERS
 @pytest.fixture
 def model():
     torch.manual_seed(0)
-    backbone = dict(type='FishNet', depth=TINY_FISH, out_indices=(3,), norm_cfg=dict(type='BN'), norm_eval=False)
+    backbone = dict(type='FishNet', arch=TINY_FISH, out_indices=(3,), norm_cfg=dict(type='BN'), norm_eval=False)
     model = MODELS.build(
         dict(
             type='Classifier',

@@ -3,7 +3,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from fishnet_mmdet import CheckFixedNormHook, FishNet, StopGradClipHook
+from fishnet_mmdet import CheckFrozenNormHook, FishNet, StopGradClipHook
 from fishnet_mmdet.errors import FishNetError
 
 
@@ -25,14 +25,14 @@ def test_nothing_to_stop_is_said():
         StopGradClipHook(after_epochs=2).before_train(runner())
 
 
-def test_fixed_norm_needs_statistics(small_fish):
-    model = torch.nn.ModuleDict(dict(backbone=FishNet(depth=small_fish(3))))
-    with pytest.raises(FishNetError, match='backbone is a FishNet with fixed BN'):
-        CheckFixedNormHook().before_train(runner(model=model))
+def test_frozen_norm_needs_statistics(small_fish):
+    model = torch.nn.ModuleDict(dict(backbone=FishNet(arch=small_fish(3))))
+    with pytest.raises(FishNetError, match='^backbone has frozen BN and random weights'):
+        CheckFrozenNormHook().before_train(runner(model=model))
     model['backbone'].stem.norm1.running_mean += 1
-    CheckFixedNormHook().before_train(runner(model=model))
+    CheckFrozenNormHook().before_train(runner(model=model))
 
 
 def test_norm_that_learns_needs_none(small_fish):
-    model = FishNet(depth=small_fish(3), norm_cfg=dict(type='BN'), norm_eval=False, frozen_stages=-1)
-    CheckFixedNormHook().before_train(runner(model=torch.nn.Sequential(model)))
+    model = FishNet(arch=small_fish(3), norm_cfg=dict(type='BN'), norm_eval=False, frozen_stages=-1)
+    CheckFrozenNormHook().before_train(runner(model=torch.nn.Sequential(model)))

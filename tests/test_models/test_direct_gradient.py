@@ -27,7 +27,7 @@ def arrives_directly(end, begin):
 
 
 def fish_features(**fish):
-    net = FishNet(dict(depth=99, **fish), **TRAINABLE)
+    net = FishNet(99, arch=fish, **TRAINABLE)
     return net.features(torch.rand(2, 3, 64, 64))
 
 

@@ -3,13 +3,13 @@
 import pytest
 import torch
 from mmdet.registry import MODELS
-from mmengine.config import ConfigDict
+from mmengine.config import Config, ConfigDict
 
 from fishnet_mmdet import Fish, FishNet
 from fishnet_mmdet.errors import FishNetError
-from fishnet_mmdet.models import FISHES, FISHNEXTS, ClassificationHead, FishNeXt
-from fishnet_mmdet.models.fish import DOWNS, get_fish
-from fishnet_mmdet.models.max_pool import MaxPool2x2
+from fishnet_mmdet.models import FISHES, FISHNEXTS, ClassificationHead, FishNeXt, get_fish
+from fishnet_mmdet.models.fish import DOWNS
+from fishnet_mmdet.models.fused import MaxPool2x2
 from fishnet_mmdet.models.units import POOLS, ResidualUnit
 
 OUT_CHANNELS = {2: (32, 80, 112), 4: (16, 72, 116, 172, 204)}
@@ -117,7 +117,7 @@ def test_small_images(depth, size, channels, sizes):
 @pytest.mark.parametrize('stride, sizes', [(1, (64, 32, 16, 8)), (2, (32, 16, 8, 4)), (4, (16, 8, 4, 2))])
 @torch.no_grad()
 def test_stride_of_the_stem(stride, sizes, small_fish):
-    net = FishNet(dict(small_fish(), stem_stride=stride)).eval()
+    net = FishNet(arch=dict(small_fish(), stem_stride=stride)).eval()
     assert net.out_strides == tuple(64 // size for size in sizes)
     assert [x.shape[-1] for x in net(torch.rand(1, 3, 64, 64))] == list(sizes)
 
@@ -144,7 +144,7 @@ def test_groups_are_as_wide_as_the_resolution_says(depth, widths, small_fish):
     units = {99: 29, 150: 46, 'custom': 16}[depth]
     found = {}
     with torch.device('meta'):
-        net = MODELS.build(dict(type='FishNeXt', depth=custom if depth == 'custom' else depth))
+        net = MODELS.build(dict(type='FishNeXt', **(dict(arch=custom) if depth == 'custom' else dict(depth=depth))))
         for name, unit in net.named_modules():
             if isinstance(unit, ResidualUnit):
                 unit.conv2.register_forward_hook(lambda conv, args, _, name=name: found.update({name: args[0].shape[-1]}))
@@ -160,8 +160,8 @@ def test_groups_are_as_wide_as_the_resolution_says(depth, widths, small_fish):
 
 @pytest.mark.parametrize('type_', ['FishNet', 'FishNeXt'])
 def test_grouped_custom_fish_trains(type_, small_fish):
-    depth = dict(small_fish(), group_width=2, stem_stride=2)
-    net = MODELS.build(dict(type=type_, depth=depth, norm_cfg=dict(type='BN'), norm_eval=False, frozen_stages=-1))
+    arch = dict(small_fish(), group_width=2, stem_stride=2)
+    net = MODELS.build(dict(type=type_, arch=arch, norm_cfg=dict(type='BN'), norm_eval=False, frozen_stages=-1))
     net.init_weights()
     outputs = net(torch.randn(2, 3, 32, 32))
     assert [tuple(x.shape) for x in outputs] == [(2, c, s, s) for c, s in zip((32, 64, 112, 144), (16, 8, 4, 2))]
@@ -172,7 +172,7 @@ def test_grouped_custom_fish_trains(type_, small_fish):
 
 @pytest.mark.parametrize('depth', [55, 77, 152])
 def test_fishnext_has_no_other_depths(depth):
-    with pytest.raises(FishNetError, match=f'no depth {depth}: choose one of 99, 150, 201,'):
+    with pytest.raises(FishNetError, match=f'depth {depth} is unknown: use 99, 150 or 201,'):
         MODELS.build(dict(type='FishNeXt', depth=depth))
 
 
@@ -187,7 +187,7 @@ def test_mmengines_pretrained_is_taken_by_the_strict_loader(wrapped, small_net, 
     if wrapped == 'list':
         init_cfg = [dict(type='Constant', layer='Conv2d', val=3.0), init_cfg]
     torch.save(dict(state_dict=weights), file)
-    net = MODELS.build(dict(type='FishNet', depth=small_fish(), init_cfg=init_cfg))
+    net = MODELS.build(dict(type='FishNet', arch=small_fish(), init_cfg=init_cfg))
     net.init_weights()
     for name, tensor in net.state_dict().items():
         assert torch.equal(tensor, weights[('backbone.' if wrapped == 'prefix' else '') + name]), name
@@ -195,7 +195,7 @@ def test_mmengines_pretrained_is_taken_by_the_strict_loader(wrapped, small_net, 
     # mmengine's own passes over a tensor that is missing.
     gone = next(name for name in weights if name.endswith('bridge.conv2.weight'))
     torch.save(dict(state_dict=without(weights, gone)), file)
-    net = MODELS.build(dict(type='FishNet', depth=small_fish(), init_cfg=init_cfg))
+    net = MODELS.build(dict(type='FishNet', arch=small_fish(), init_cfg=init_cfg))
     with pytest.raises(FishNetError, match='bridge.conv2.weight'):
         net.init_weights()
 
@@ -206,7 +206,7 @@ def test_custom_fish_trains(form, num_stages, depth, small_fish):
     net = MODELS.build(
         dict(
             type='FishNet',
-            depth=form(small_fish(num_stages)),
+            arch=form(small_fish(num_stages)),
             out_indices=list(range(num_stages + 1)),
             norm_cfg=dict(type='BN'),
             norm_eval=False,
@@ -230,7 +230,7 @@ def test_custom_fish_trains(form, num_stages, depth, small_fish):
 
 
 def test_custom_fish_has_its_units_and_dilations(small_fish):
-    net = FishNet(small_fish(4), out_indices=(0, 1, 2, 3, 4))
+    net = FishNet(arch=small_fish(4), out_indices=(0, 1, 2, 3, 4))
     assert [len(stage[:-1]) for stage in net.tail.values()] == [1, 1, 1, 2]
     assert len(net.bridge.refine) == 2
     assert list(net.body) == ['stage4', 'stage3', 'stage2', 'stage1']
@@ -240,7 +240,7 @@ def test_custom_fish_has_its_units_and_dilations(small_fish):
         for stage, dilation in zip(part.values(), dilations, strict=True):
             assert {unit.conv2.dilation for unit in stage.refine} == {(dilation, dilation)}
             assert {unit.conv2.dilation for unit in stage.transfer} == {(1, 1)}
-    net = FishNet(small_fish(2), out_indices=(0, 1, 2))
+    net = FishNet(arch=small_fish(2), out_indices=(0, 1, 2))
     assert [unit.conv2.dilation for unit in net.body['stage1'].refine] == [(2, 2), (2, 2)]
     assert len(net.head['stage2'].transfer) == 2
 
@@ -250,7 +250,7 @@ def test_custom_fish_has_its_units_and_dilations(small_fish):
 @pytest.mark.parametrize('height, width', [(64, 96), (41, 63)], ids=str)
 def test_every_way_down_trains(down, head_output, height, width, small_fish):
     net = FishNet(
-        dict(small_fish(2), down=down),
+        arch=dict(small_fish(2), down=down),
         out_indices=(0, 1, 2),
         head_output=head_output,
         norm_cfg=dict(type='BN'),
@@ -269,11 +269,11 @@ def test_every_way_down_trains(down, head_output, height, width, small_fish):
 def test_ways_down_are_those_of_table_2(small_fish):
     pools = dict(maxpool2=(MaxPool2x2, 2), maxpool3=(torch.nn.MaxPool2d, 3), avgpool2=(torch.nn.AvgPool2d, 2))
     for down, (type_, kernel) in pools.items():
-        net = FishNet(dict(small_fish(2), down=down), out_indices=(0, 1, 2))
+        net = FishNet(arch=dict(small_fish(2), down=down), out_indices=(0, 1, 2))
         places = [stage[-1] for stage in net.tail.values()] + [stage.down for stage in net.head.values()]
         assert len(places) == 4
         assert all(type(place) is type_ and (place.kernel_size, place.stride) == (kernel, 2) for place in places)
-    net = FishNet(dict(small_fish(2), down='conv'), out_indices=(0, 1, 2))
+    net = FishNet(arch=dict(small_fish(2), down='conv'), out_indices=(0, 1, 2))
     strided = [name for name, module in net.named_modules() if getattr(module, 'stride', None) in ((2, 2), 2)]
     stage2 = 'tail.stage2.1'  # of two units
     assert strided == [
@@ -288,7 +288,7 @@ def test_ways_down_are_those_of_table_2(small_fish):
 
 def test_convolution_instead_of_pooling_adds_what_the_paper_says():
     with torch.device('meta'):
-        added = num_parameters(FishNet(dict(depth=150, down='conv'))) - num_parameters(FishNet(150))
+        added = num_parameters(FishNet(150, dict(down='conv'))) - num_parameters(FishNet(150))
     # A 1x1 shortcut with its norm where the resolution halves: 26.4M to 30.2M in Table 2.
     assert added == sum(c * c + 2 * c for c in (128, 256, 512, 320, 832, 1600))
     assert added / 1e6 == pytest.approx(30.2 - 26.4, abs=0.15)
@@ -303,18 +303,29 @@ def test_pools_at_an_odd_edge():
 
 
 def test_plain_stem_is_one_convolution(small_fish):
-    net = FishNet(dict(small_fish(2), deep_stem=False), out_indices=(0, 1, 2)).eval()
+    net = FishNet(arch=dict(small_fish(2), deep_stem=False), out_indices=(0, 1, 2)).eval()
     (conv,) = (module for module in net.stem.modules() if isinstance(module, torch.nn.Conv2d))
     assert (conv.kernel_size, conv.stride, conv.padding, conv.bias) == ((7, 7), (2, 2), (3, 3), None)
     assert net.stem(torch.rand(1, 3, 33, 64)).shape == (1, 8, 9, 16)
-    assert get_fish(dict(depth=150, deep_stem=False)).depth == 148
+    assert get_fish(150, dict(deep_stem=False)).depth == 148
 
 
 def test_a_variant_with_changes():
-    fish = get_fish(dict(depth=150, head_dilations=[4, 2, 1]))
+    fish = get_fish(150, dict(head_dilations=[4, 2, 1]))
     assert fish.head_dilations == (4, 2, 1)
     assert dict(vars(fish), head_dilations=(1, 1, 1)) == vars(FISHES[150])
-    assert FishNeXt(dict(depth=99, down='avgpool2')).fish.group_width == 4
+    assert FishNeXt(99, dict(down='avgpool2')).fish.group_width == 4
+
+
+@pytest.mark.parametrize('num_stages', [2, 3, 4])
+def test_a_whole_architecture_needs_no_depth_and_minds_none(num_stages, small_fish):
+    """A config that inherits a depth sets ``arch`` alone, without ``_delete_``."""
+    fish = Fish(**small_fish(num_stages))
+    for depth in (None, 150, 201):
+        assert get_fish(depth, small_fish(num_stages)) == get_fish(depth, fish) == fish
+    base = Config(dict(model=dict(type='FishNet', depth=150, arch=dict(down='conv'), out_indices=(0, 1))))
+    base.merge_from_dict(dict(model=dict(arch=dict(small_fish(num_stages), down='maxpool2'))))
+    assert MODELS.build(base.model).fish == fish
 
 
 def test_fish_of_lists_and_of_tuples_are_one(small_fish):
@@ -330,30 +341,30 @@ def test_fish_of_lists_and_of_tuples_are_one(small_fish):
         50,
         '150',
         True,
-        None,
         99.5,
         [99],
+        dict(depth=99, down='conv'),
     ],
 )
 def test_unknown_depth_is_refused(depth):
     with pytest.raises(FishNetError) as error:
         get_fish(depth)
-    for part in (repr(depth), '55, 77, 99, 150, 201', 'dict'):
+    for part in (repr(depth), '55, 77, 99, 150 or 201', 'arch=dict(...)'):
         assert part in str(error.value)
 
 
 @pytest.mark.parametrize(
     'change, words',
     [
-        (lambda fish: dict(fish, tail_unit=1), ['no tail_unit:', 'tail_units', 'head_dilations']),
-        (lambda fish: dict(depth=150, tail_unit=1), ['no tail_unit:', 'tail_units']),
-        (lambda fish: dict(depth=50), ['no depth 50', '99, 150, 201']),
-        (lambda fish: dict(depth=150, tail_units=(1, 1)), ['tail_units has 2', 'body_units has 3']),
+        (lambda fish: dict(fish, tail_unit=1), ['no argument tail_unit:', 'tail_units', 'head_dilations']),
+        (lambda fish: dict(fish, depth=150), ['no argument depth:', 'tail_units']),
+        (lambda fish: 150, ['arch must be a dict', '150']),
+        (lambda fish: [150], ['arch must be a dict', '[150]']),
         (lambda fish: dict(fish, down='pool'), ['down', "'maxpool2', 'maxpool3', 'avgpool2', 'conv'", "'pool'"]),
         (lambda fish: dict(fish, deep_stem=1), ['deep_stem', 'True or False', '1']),
-        (lambda fish: {**fish, 1: 2}, ['no 1:']),
-        (lambda fish: without(fish, 'bridge_units'), ['needs bridge_units']),
-        (lambda fish: without(without(fish, 'tail_units'), 'head_transfers'), ['needs tail_units, head_transfers']),
+        (lambda fish: {**fish, 1: 2}, ['no argument 1:']),
+        (lambda fish: without(fish, 'bridge_units'), ['lacks bridge_units', '99, 150 or 201']),
+        (lambda fish: without(without(fish, 'tail_units'), 'head_transfers'), ['lacks tail_units, head_transfers']),
         (lambda fish: dict(fish, body_units=(1,)), ['tail_units has 2', 'body_units has 1', '(1,)']),
         (lambda fish: dict(fish, tail_units=(1, 1, 1)), ['tail_units has 3', 'body_units has 2']),
         (lambda fish: without(fish, 'body_dilations'), ['tail_units has 2', 'body_dilations has 3']),
@@ -389,10 +400,10 @@ def test_unknown_depth_is_refused(depth):
     ],
 )
 def test_misfit_is_refused(change, words, small_fish):
-    depth = change(small_fish(2))
+    arch = change(small_fish(2))
     with pytest.raises(FishNetError) as error:
-        get_fish(depth)
+        get_fish(None, arch)
     for word in words:
         assert word in str(error.value)
     with pytest.raises(FishNetError):
-        MODELS.build(ConfigDict(type='FishNet', depth=depth, out_indices=(0, 1, 2)))
+        MODELS.build(ConfigDict(type='FishNet', depth=None, arch=arch, out_indices=(0, 1, 2)))

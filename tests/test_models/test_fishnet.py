@@ -6,6 +6,7 @@ import itertools
 import logging
 import math
 
+import numpy as np
 import pytest
 import torch
 import torch.nn as nn
@@ -15,7 +16,8 @@ from mmengine.config import ConfigDict
 
 from fishnet_mmdet import FishNet
 from fishnet_mmdet.errors import FishNetError
-from fishnet_mmdet.models import fishnet
+from fishnet_mmdet.models import untrained_frozen_norm
+from fishnet_mmdet.models.parts import up
 from fishnet_mmdet.models.units import POOLS
 
 FROM_SCRATCH = dict(norm_cfg=dict(type='BN'), norm_eval=False, frozen_stages=-1)
@@ -124,7 +126,7 @@ def test_features_of_all_parts(small_net):
 def test_sizes_are_those_of_resnet(height, width, small_fish):
     with torch.device('meta'):
         x = torch.empty(1, 3, height, width)
-        net, resnet = FishNet(small_fish()).eval(), ResNet(18)
+        net, resnet = FishNet(arch=small_fish()).eval(), ResNet(18)
         resnet.eval()
         ours, theirs = ([tuple(level.shape[-2:]) for level in levels] for levels in (net(x), resnet(x)))
     assert ours == [(math.ceil(height / stride), math.ceil(width / stride)) for stride in (4, 8, 16, 32)]
@@ -149,7 +151,7 @@ def test_down_and_up_pixel_by_pixel(height, width):
     assert lower.shape[-2:] == (math.ceil(height / 2), math.ceil(width / 2))
     for i, j in itertools.product(range(lower.shape[-2]), range(lower.shape[-1])):
         assert torch.equal(lower[:, :, i, j], x[:, :, 2 * i : 2 * i + 2, 2 * j : 2 * j + 2].amax((2, 3)))
-    higher = fishnet.up(lower, x.shape[-2:])
+    higher = up(lower, x)
     assert higher.shape == x.shape
     for i, j in itertools.product(range(height), range(width)):
         assert torch.equal(higher[:, :, i, j], lower[:, :, i // 2, j // 2])
@@ -171,8 +173,8 @@ def test_an_odd_size_runs_in_both_directions(height, width, small_net):
 @pytest.mark.parametrize(
     'kwargs, words',
     [
-        (dict(depth=50), ['50', '99, 150, 201']),
-        (dict(depth='99'), ["'99'", '99, 150, 201']),
+        (dict(depth=50), ['50', '99, 150 or 201']),
+        (dict(depth='99'), ["'99'", '99, 150 or 201']),
         (dict(out_indices=()), ['out_indices', '0, 1, 2, 3', '()']),
         (dict(out_indices=None), ['out_indices', '0, 1, 2, 3', 'None']),
         (dict(out_indices=(1, 0)), ['out_indices', '0, 1, 2, 3', 'ascending', '(1, 0)']),
@@ -197,6 +199,10 @@ def test_an_odd_size_runs_in_both_directions(height, width, small_net):
         (dict(norm_cfg=dict(type='GN')), ['norm_cfg', 'num_groups']),
         (dict(norm_cfg=dict(type='GN', num_groups=0)), ['norm_cfg', 'groups']),
         (dict(norm_cfg=dict(type='Batch')), ['norm_cfg', 'Batch']),
+        (dict(in_channels=0), ['in_channels', 'positive', '0']),
+        (dict(in_channels='RGB'), ['in_channels', "'RGB'"]),
+        (dict(with_cp='stage'), ['with_cp', 'True or False', "'stage'"]),
+        (dict(fused=1), ['fused', 'True or False', '1']),
     ],
 )
 def test_argument_is_refused(kwargs, words, builder):
@@ -208,9 +214,78 @@ def test_argument_is_refused(kwargs, words, builder):
 
 def test_allowed_values_are_those_of_the_fish(small_fish):
     with pytest.raises(FishNetError, match='some of 0, 1, 2 in'):
-        FishNet(small_fish(2))
+        FishNet(arch=small_fish(2))
     with pytest.raises(FishNetError, match='1 to 2 '):
-        FishNet(small_fish(2), out_indices=(0, 2), frozen_stages=3)
+        FishNet(arch=small_fish(2), out_indices=(0, 2), frozen_stages=3)
+
+
+# Images
+
+
+@pytest.mark.parametrize('deep_stem', [True, False])
+@pytest.mark.parametrize('in_channels', [1, 4, 12])
+def test_images_of_other_channels(in_channels, deep_stem, small_fish):
+    net = MODELS.build(dict(type='FishNet', arch=dict(small_fish(), deep_stem=deep_stem), in_channels=in_channels))
+    reference = FishNet(arch=dict(small_fish(), deep_stem=deep_stem))
+    assert net.stem.conv1.in_channels == net.in_channels == in_channels
+    changed = {name for name, tensor in net.state_dict().items() if tensor.shape != reference.state_dict()[name].shape}
+    assert changed == {'stem.conv1.weight'} and list(net.state_dict()) == list(reference.state_dict())
+    x = torch.randn(1, in_channels, 64, 64)
+    outputs = net.eval()(x)
+    assert [x.shape[1] for x in outputs] == list(reference.out_channels)
+    # Every channel counts.
+    for channel in range(in_channels):
+        other = x.clone()
+        other[:, channel] += 1
+        assert not torch.equal(net(other)[0], outputs[0])
+
+
+@pytest.mark.parametrize('fused', [True, False])
+@pytest.mark.parametrize(
+    'x, words',
+    [
+        (torch.rand(1, 1, 64, 64), ['1 channels', 'takes 3', 'in_channels=1', '(1, 1, 64, 64)']),
+        (torch.rand(2, 4, 64, 64), ['4 channels', 'in_channels=4']),
+        (torch.rand(3, 64, 64), ['(3, 64, 64)', 'batch dimension', 'image[None]']),
+        (torch.rand(64, 64), ['(n, 3, h, w)', '(64, 64)']),
+        (torch.rand(1, 1, 3, 64, 64), ['(n, 3, h, w)', '(1, 1, 3, 64, 64)']),
+        ([torch.rand(3, 64, 64)], ['list', 'torch.stack']),
+        (np.zeros((64, 64, 3), np.uint8), ['ndarray', 'torch.from_numpy']),
+        (None, ['NoneType']),
+        (torch.rand(1, 3, 31, 64), ['31x64', 'at least 32x32']),
+        (torch.rand(1, 3, 64, 8), ['64x8', 'at least 32x32']),
+    ],
+    ids=lambda value: None if isinstance(value, list) else type(value).__name__,
+)
+def test_image_is_refused(x, words, fused, small_net):
+    for net in (small_net(fused=fused).eval(), small_net(fused=fused, norm_cfg=dict(type='BN'), norm_eval=False)):
+        with pytest.raises(FishNetError) as error:
+            net(x)
+        for word in words:
+            assert word in str(error.value)
+
+
+@pytest.mark.parametrize('norm', ['BN', 'SyncBN'])
+def test_one_value_a_channel_is_refused_where_bn_trains(norm, small_fish):
+    net = FishNet(arch=small_fish(), norm_cfg=dict(type=norm), norm_eval=False, frozen_stages=-1)
+    with pytest.raises(FishNetError, match='one image of 32x32 pixels'):
+        net(image(32, 32, 1))
+    # PyTorch itself takes each of these.
+    for x in (image(32, 32, 2), image(32, 33, 1)):
+        assert all(level.isfinite().all() for level in net(x))
+    assert all(level.isfinite().all() for level in net.eval()(image(32, 32, 1)))
+    assert all(level.isfinite().all() for level in FishNet(arch=small_fish())(image(32, 32, 1)))
+
+
+def test_an_empty_batch(small_net):
+    assert [tuple(x.shape) for x in small_net().eval()(torch.rand(0, 3, 64, 64))][0] == (0, 32, 16, 16)
+
+
+def test_the_smallest_image_is_that_of_the_variant(small_fish):
+    net = FishNet(arch=dict(small_fish(), stem_stride=1)).eval()
+    assert net(image(8, 8, 1))[-1].shape[-2:] == (1, 1)
+    with pytest.raises(FishNetError, match='at least 8x8'):
+        net(image(7, 8, 1))
 
 
 # Freezing and normalisation
@@ -251,9 +326,9 @@ def test_modes(frozen_stages, norm_eval, small_net):
     assert net.train() is net
     assert net.training
     frozen = {id(module) for part in [net.stem, *net.tail.values()][: frozen_stages + 1] for module in part.modules()}
-    fixed = {id(module) for module in norms(net)} if norm_eval else set()
+    frozen_norms = {id(module) for module in norms(net)} if norm_eval else set()
     for name, module in net.named_modules():
-        assert module.training == (id(module) not in frozen | fixed), name
+        assert module.training == (id(module) not in frozen | frozen_norms), name
     assert net.train(False) is net
     assert not any(module.training for module in net.modules())
 
@@ -265,22 +340,6 @@ def test_frozen_stays_frozen_when_someone_asks_for_gradients(small_net):
     trained = {name.split('.')[0] + '.' + name.split('.')[1] for name, p in net.named_parameters() if p.requires_grad}
     assert not {part for part in trained if part.startswith('stem') or part == 'tail.stage1'}
     assert 'tail.stage2' in trained
-
-
-@pytest.mark.parametrize('norm_eval', [True, False])
-@pytest.mark.parametrize('frozen_stages', [-1, 0, 3])
-def test_with_cp_computes_the_same(frozen_stages, norm_eval, small_net):
-    results = []
-    for with_cp in (False, True):
-        net = small_net(frozen_stages=frozen_stages, norm_cfg=dict(type='BN'), norm_eval=norm_eval, with_cp=with_cp)
-        calls = []
-        net.head['stage1'].refine[0].conv1.register_forward_hook(lambda *args, calls=calls: calls.append(1))
-        outputs = net.double().train()(image(dtype=torch.float64))
-        sum(x.square().mean() for x in outputs).backward()
-        assert len(calls) == 1 + with_cp
-        results.append([*outputs, *(p.grad for p in net.parameters() if p.requires_grad)])
-    for without, with_cp in zip(*results, strict=True):
-        torch.testing.assert_close(with_cp, without, rtol=1e-12, atol=1e-12)
 
 
 def test_group_norm_of_a_released_depth():
@@ -297,15 +356,15 @@ def test_group_norm_of_a_released_depth():
     assert all(x.isfinite().all() for x in outputs)
     sum(x.sum() for x in outputs).backward()
     assert all(parameter.grad is not None for parameter in net.parameters())
-    assert not net.has_untrained_fixed_norm()
+    assert not net.has_untrained_frozen_norm()
 
 
 def test_synchronised_batch_norm(small_net):
     net = small_net(norm_cfg=dict(type='SyncBN'), norm_eval=False, frozen_stages=-1)
     assert norms(net) and all(isinstance(module, nn.SyncBatchNorm) for module in norms(net))
     assert all(module.training for module in norms(net.train()))
-    fixed = small_net(norm_cfg=dict(type='SyncBN'), norm_eval=True).train()
-    assert not any(module.training for module in norms(fixed))
+    frozen = small_net(norm_cfg=dict(type='SyncBN'), norm_eval=True).train()
+    assert not any(module.training for module in norms(frozen))
     with torch.no_grad():
         for ours, plain in zip(net.eval()(image()), small_net().eval()(image()), strict=True):
             torch.testing.assert_close(ours, plain)
@@ -349,7 +408,7 @@ def test_initial_weights():
 
 
 @pytest.mark.parametrize(
-    'kwargs, fixed',
+    'kwargs, frozen',
     [
         (dict(), True),
         (dict(frozen_stages=-1), True),
@@ -361,36 +420,57 @@ def test_initial_weights():
         (dict(norm_cfg=dict(type='GN', num_groups=2, requires_grad=False)), False),
     ],
 )
-def test_fixed_norm_without_pretrained_weights_is_warned_of(kwargs, fixed, small_fish, mmengine_log):
-    net = FishNet(small_fish(), **kwargs)
+def test_frozen_norm_without_pretrained_weights_is_warned_of(kwargs, frozen, small_fish, mmengine_log):
+    net = FishNet(arch=small_fish(), **kwargs)
     net.init_weights()
-    assert net.has_untrained_fixed_norm() is fixed
+    assert net.has_untrained_frozen_norm() is frozen
     warnings = [record.getMessage() for record in mmengine_log.records if record.levelno >= logging.WARNING]
-    assert len(warnings) == fixed
-    if fixed:
-        for word in ('NaN', 'FishNetPretrained', 'norm_eval', 'frozen_stages'):
+    assert len(warnings) == frozen
+    if frozen:
+        assert warnings[0] == untrained_frozen_norm(net)
+        for word in ('NaN', "checkpoint='fishnet150'", '--from-scratch', 'norm_eval', 'frozen_stages'):
             assert word in warnings[0]
 
 
-def test_fixed_norm_with_pretrained_weights_is_not_warned_of(small_net, small_fish, tmp_path, mmengine_log):
+def test_frozen_norm_with_pretrained_weights_is_not_warned_of(small_net, small_fish, tmp_path, mmengine_log):
     torch.save(small_net().state_dict(), tmp_path / 'weights.pth')
-    net = FishNet(small_fish(), init_cfg=dict(type='FishNetPretrained', checkpoint=str(tmp_path / 'weights.pth')))
+    net = FishNet(arch=small_fish(), init_cfg=dict(type='FishNetPretrained', checkpoint=str(tmp_path / 'weights.pth')))
     net.init_weights()
-    assert not net.has_untrained_fixed_norm()
+    assert not net.has_untrained_frozen_norm()
     assert not [record for record in mmengine_log.records if record.levelno >= logging.WARNING]
+
+
+def test_the_fishnet_of_any_model_is_checked(small_net, small_fish):
+    good, bad = small_net(), FishNet(arch=small_fish())
+    assert untrained_frozen_norm(nn.Sequential(nn.Conv2d(3, 3, 1), good)) is None
+    assert untrained_frozen_norm(ResNet(18, norm_cfg=dict(type='BN', requires_grad=False))) is None
+    assert untrained_frozen_norm(bad).startswith('FishNet has frozen BN')
+    assert untrained_frozen_norm(nn.ModuleDict(dict(student=good, teacher=nn.ModuleDict(dict(backbone=bad))))).startswith(
+        'teacher.backbone has frozen BN'
+    )
+
+
+def test_activations_grow_with_frozen_norm_and_random_weights():
+    """The reason for the warning: 150 layers of additions without a normalisation."""
+    torch.manual_seed(0)
+    net = FishNet(150)
+    net.init_weights()
+    with torch.no_grad():
+        features = net.eval().features(image(number=1))
+    assert features.head[-1].std() > 100 * features.tail[0].std()
 
 
 @pytest.mark.parametrize('statistic', ['running_mean', 'running_var'])
 def test_one_layer_with_statistics_is_a_trained_network(statistic, small_fish):
-    net = FishNet(small_fish())
-    assert net.has_untrained_fixed_norm()
+    net = FishNet(arch=small_fish())
+    assert net.has_untrained_frozen_norm()
     getattr(norms(net)[-1], statistic)[0] = 0.5
-    assert not net.has_untrained_fixed_norm()
+    assert not net.has_untrained_frozen_norm()
 
 
 @pytest.mark.parametrize('argument', ['affine', 'track_running_stats'])
-def test_norm_without_weights_or_statistics_is_no_fixed_norm(argument, small_fish):
-    FishNet(small_fish(), norm_cfg={'type': 'BN', 'requires_grad': False, argument: False}).has_untrained_fixed_norm()
+def test_norm_without_weights_or_statistics_is_no_frozen_norm(argument, small_fish):
+    FishNet(arch=small_fish(), norm_cfg={'type': 'BN', 'requires_grad': False, argument: False}).has_untrained_frozen_norm()
 
 
 def test_a_deep_copy_is_another_network(small_net):

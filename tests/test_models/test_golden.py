@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from released import ReleasedFishNet, fill_by_rule, released_weights, save_released
+from released import fill_by_rule, released_weights, save_released
 
 from fishnet_mmdet import FishNet
+from fishnet_mmdet.analysis.released_fishnet import ReleasedFishNet
 from fishnet_mmdet.models import ClassificationHead
 from fishnet_mmdet.models.released import rename_released
 

@@ -9,7 +9,7 @@ def test_zero_init_leaves_concatenation_and_pooling(small_fish):
     """With units that start as their shortcuts, the head's channels from F0 are F0, pooled."""
     fish = small_fish(3)
     init_cfg = [dict(type='Kaiming', layer='Conv2d'), dict(type='ZeroInitResidual')]
-    net = FishNet(depth=fish, init_cfg=init_cfg).eval()
+    net = FishNet(arch=fish, init_cfg=init_cfg).eval()
     net.init_weights()
     features = net.features(torch.randn(2, 3, 64, 96))
     f0 = features.tail[0]

@@ -23,7 +23,7 @@ SIZES = ((96, 160), (128, 96), (107, 149))
 
 @pytest.fixture
 def net(small_fish):
-    net = FishNet(small_fish(2), out_indices=(0, 1, 2))
+    net = FishNet(arch=small_fish(2), out_indices=(0, 1, 2))
     net.load_state_dict(fill_by_rule((name, tuple(tensor.shape)) for name, tensor in net.state_dict().items()))
     return net
 
@@ -101,7 +101,7 @@ def test_hooks_on_every_module_see_what_they_would_and_change_nothing(net):
 
 
 def test_with_cp_and_autocast(small_fish, net):
-    again = FishNet(small_fish(2), out_indices=(0, 1, 2), with_cp=True)
+    again = FishNet(arch=small_fish(2), out_indices=(0, 1, 2), with_cp=True)
     again.load_state_dict(net.state_dict())
     with torch.autocast('cpu', torch.bfloat16):
         for (name, ours), theirs in zip(gradients_of(again, image()).items(), gradients_of(net, image()).values()):
@@ -127,7 +127,7 @@ def test_compiled_without_a_break_and_not_again_for_each_size(learns, net):
 
 
 def test_compiled_by_the_default_compiler(small_fish):
-    tiny = FishNet(dict(small_fish(2), tail_units=(1, 1), body_units=(1, 1)), out_indices=(0, 1)).eval()
+    tiny = FishNet(arch=dict(small_fish(2), tail_units=(1, 1), body_units=(1, 1)), out_indices=(0, 1)).eval()
     torch._dynamo.reset()
     with torch.no_grad():
         assert_close(torch.compile(tiny)(image()), tiny(image()))
@@ -167,7 +167,7 @@ def test_copies_compute_the_same(net):
     file = io.BytesIO()
     torch.save(net.state_dict(), file)
     file.seek(0)
-    loaded = FishNet(net.fish, out_indices=(0, 1, 2))
+    loaded = FishNet(arch=net.fish, out_indices=(0, 1, 2))
     loaded.load_state_dict(torch.load(file, weights_only=True))
     expected, gradients = net(image()), gradients_of(net, image())
     for twin in (copy.deepcopy(net), pickle.loads(pickle.dumps(net)), loaded):
@@ -187,7 +187,7 @@ def train_in_part(rank, processes, port, fish, states, file):
     os.environ.update(MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port))
     torch.set_num_threads(1)
     dist.init_process_group('gloo', rank=rank, world_size=processes)
-    net = FishNet(fish, out_indices=(0, 1, 2))
+    net = FishNet(arch=fish, out_indices=(0, 1, 2))
     net.load_state_dict(states)
     net = DistributedDataParallel(net.double().train())
     optimizer = torch.optim.SGD(net.parameters(), 1e-3, momentum=0.9)

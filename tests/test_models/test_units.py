@@ -1,7 +1,5 @@
 """The building blocks against the paper's equations, written out with numpy."""
 
-from functools import partial
-
 import numpy as np
 import pytest
 import torch
@@ -9,7 +7,9 @@ import torch.nn as nn
 from released import fill_by_rule
 
 from fishnet_mmdet.models.fish import Stage
-from fishnet_mmdet.models.units import ChannelReduction, ResidualUnit, Shortcut, refine_units, transfer_units
+from fishnet_mmdet.models.units import ChannelReduction, Options, ResidualUnit, Shortcut, refine_units, transfer_units
+
+OPTIONS = Options(dict(type='BN'))
 
 
 def filled(module):
@@ -70,7 +70,7 @@ def test_channel_reduction_is_equation_8(k):
 )
 @pytest.mark.parametrize('dilation', [1, 2])
 def test_residual_unit_as_written_out(c_in, c_out, reduce, shortcut, dilation):
-    unit = filled(ResidualUnit(c_in, c_out, nn.BatchNorm2d, dilation=dilation, reduce=reduce))
+    unit = filled(ResidualUnit(c_in, c_out, OPTIONS, dilation=dilation, reduce=reduce))
     assert type(unit.shortcut) is shortcut
     weights = {name: tensor.numpy() for name, tensor in unit.state_dict().items()}
     x = np.random.RandomState(0).standard_normal((2, c_in, 6, 7))
@@ -90,7 +90,7 @@ def test_residual_unit_as_written_out(c_in, c_out, reduce, shortcut, dilation):
 @pytest.mark.parametrize('c_in, reduce', [(8, False), (8, True), (24, True)])
 @torch.no_grad()
 def test_shortcut_has_no_weights_where_it_need_not(c_in, reduce):
-    unit = filled(ResidualUnit(c_in, 8, nn.BatchNorm2d, reduce=reduce))
+    unit = filled(ResidualUnit(c_in, 8, OPTIONS, reduce=reduce))
     unit.conv3.weight.zero_()
     x = torch.rand(2, c_in, 4, 4, dtype=torch.float64)
     np.testing.assert_allclose(unit(x).numpy(), equation_8(x.numpy(), c_in // 8), rtol=0, atol=1e-13)
@@ -98,27 +98,14 @@ def test_shortcut_has_no_weights_where_it_need_not(c_in, reduce):
 
 
 def test_convolutions_of_a_unit_have_no_bias():
-    unit = ResidualUnit(8, 16, nn.BatchNorm2d)
+    unit = ResidualUnit(8, 16, OPTIONS)
     assert all(module.bias is None for module in unit.modules() if isinstance(module, nn.Conv2d))
-
-
-@pytest.mark.parametrize('with_cp', [False, True])
-def test_with_cp_computes_a_unit_twice(with_cp):
-    unit = ResidualUnit(8, 8, nn.BatchNorm2d, with_cp=with_cp)
-    calls = []
-    unit.conv1.register_forward_hook(lambda *args: calls.append(1))
-    unit(torch.rand(2, 8, 4, 4, requires_grad=True)).sum().backward()
-    assert len(calls) == 1 + with_cp
-    calls.clear()
-    with torch.no_grad():
-        unit(torch.rand(2, 8, 4, 4))
-    assert len(calls) == 1
 
 
 @pytest.mark.parametrize('reduce, first', [(True, ChannelReduction), (False, Shortcut)])
 def test_only_the_first_unit_of_a_stage_changes_the_channels(reduce, first):
     stage = Stage(1, in_channels=24, out_channels=8, units=3, dilation=2, skip_channels=12, transfers=2)
-    row = refine_units(stage, partial(ResidualUnit, norm=nn.BatchNorm2d), reduce=reduce)
+    row = refine_units(stage, OPTIONS, reduce=reduce)
     assert [type(unit.shortcut) for unit in row] == [first, nn.Identity, nn.Identity]
     assert [unit.conv1.in_channels for unit in row] == [24, 8, 8]
     assert [unit.conv2.dilation for unit in row] == [(2, 2)] * 3
@@ -127,7 +114,7 @@ def test_only_the_first_unit_of_a_stage_changes_the_channels(reduce, first):
 
 def test_transfer_keeps_the_channels_and_is_not_dilated():
     stage = Stage(1, in_channels=24, out_channels=8, units=3, dilation=2, skip_channels=12, transfers=2)
-    row = transfer_units(stage, partial(ResidualUnit, norm=nn.BatchNorm2d))
+    row = transfer_units(stage, OPTIONS)
     assert [type(unit.shortcut) for unit in row] == [nn.Identity, nn.Identity]
     assert [unit.conv2.dilation for unit in row] == [(1, 1)] * 2
     assert row(torch.rand(2, 12, 3, 5)).shape == (2, 12, 3, 5)

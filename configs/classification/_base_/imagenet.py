@@ -19,7 +19,7 @@ model = dict(
 data_root = 'data/imagenet/'
 # Released: area 8 to 100 %, aspect 3/4 to 4/3, "random crop, horizontal flip and standard color augmentation [17]" with 0.1.
 # Resizing by pillow, as the released code's torchvision does it: OpenCV's bilinear skips pixels where it shrinks. It takes
-# 0.65 ms an image more; where reading does not keep up (tools/benchmark_input.py), backend='cv2' in the crop helps first.
+# 0.65 ms an image more; where reading does not keep up (benchmark_data shows it), backend='cv2' in the crop helps first.
 train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='RandomResizedCrop', size=224, area=(0.08, 1.0), aspect=(3 / 4, 4 / 3), backend='pillow'),

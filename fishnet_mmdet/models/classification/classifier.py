@@ -1,4 +1,4 @@
-"""The classifier of the first stage: what comes out of the backbone is pretrained for detection."""
+"""The classifier of the first stage, which pretrains the backbone for detection."""
 
 from typing import Dict, List, Optional, Union
 
@@ -14,15 +14,15 @@ from ..released import as_classifier_weights
 class Classifier(BaseModel):
     """A backbone, a classification head on its last feature, and the cross-entropy loss.
 
-    Besides its own checkpoints it loads those of the released models.
+    It loads its own checkpoints and those of the released models.
 
     Args:
         backbone (dict): Config of a network that returns a tuple of features.
         cls_head (dict): Config of the head that computes logits from the last feature; ``in_channels`` is filled in
             where the backbone knows its ``out_channels``.
-        label_smoothing (float): Share of the target that is spread over all classes (Szegedy et al. 2016).
+        label_smoothing (float): Fraction of the target that is spread over all classes (Szegedy et al. 2016).
         data_preprocessor (dict, optional): Config of the normalisation of images, mmengine's ``ImgDataPreprocessor``.
-        init_cfg (dict, optional): Initialisation of the whole, beside those of the parts.
+        init_cfg (dict, optional): Initialisation of the classifier, in addition to that of its parts.
     """
 
     def __init__(
@@ -39,12 +39,11 @@ class Classifier(BaseModel):
             cls_head = dict(cls_head, in_channels=self.backbone.out_channels[-1])
         self.cls_head = MODELS.build(cls_head)
         self.label_smoothing = label_smoothing
-        self.register_load_state_dict_pre_hook(_take_released)
 
     def forward(
         self, inputs: Tensor, data_samples: Optional[Tensor] = None, mode: str = 'tensor'
     ) -> Union[Tensor, Dict[str, Tensor], List[dict]]:
-        """The logits, or what is made of them.
+        """The logits, the loss or the predictions.
 
         Args:
             inputs (Tensor): (n, 3, h, w), normalised.
@@ -65,10 +64,10 @@ class Classifier(BaseModel):
             return [dict(label=label, scores=scores) for label, scores in zip(labels, logits.softmax(1))]
         return logits
 
-
-def _take_released(module: Classifier, state_dict: Dict[str, Tensor], prefix: str, *_) -> None:
-    """Renames a released model's weights on their way into the classifier."""
-    if prefix == '':
-        renamed = as_classifier_weights(state_dict)
-        state_dict.clear()
-        state_dict.update(renamed)
+    # torch before 2.5 has no public hook that runs before weights are loaded.
+    def _load_from_state_dict(self, state_dict: Dict[str, Tensor], prefix: str, *args) -> None:
+        if prefix == '':
+            renamed = as_classifier_weights(state_dict)
+            state_dict.clear()
+            state_dict.update(renamed)
+        super()._load_from_state_dict(state_dict, prefix, *args)

@@ -10,20 +10,21 @@ from torch import Tensor
 
 from ...errors import FishNetError
 from ...registry import MODELS
-from ..pre_activation import norm_relu, norm_relu_conv
+from ..fused import norm_relu, norm_relu_conv
 from ..units import build_norm
 
 
 @MODELS.register_module()
 class ClassificationHead(BaseModule):
-    """ClassificationHead of the released models: from F10 to the logits of the classes.
+    """Classification head of the released models: from F10 to the logits of the classes.
 
     Args:
         in_channels (int): Channels of the last feature, 2112 for the released depths.
         num_classes (int): Number of classes.
         dense_size (Sequence[int], optional): Height and width of the last feature, for the head of small images: a dense
-            layer on the flattened feature in the place of pooling and 1x1 convolution. None: pooling.
+            layer on the flattened feature, without pooling. None: pooling and a 1x1 convolution.
         norm_cfg (Mapping): Normalisation layer.
+        fused (bool): Whether the fast path may run (:mod:`fishnet_mmdet.models.fused`).
         init_cfg (dict | list[dict], optional): Initialisation. The default is the released models' random one.
     """
 
@@ -33,14 +34,16 @@ class ClassificationHead(BaseModule):
         num_classes: int = 1000,
         dense_size: Optional[Sequence[int]] = None,
         norm_cfg: Mapping = dict(type='BN'),
+        fused: bool = True,
         init_cfg: Union[dict, List[dict], None] = None,
     ) -> None:
         if init_cfg is None:
-            # The last layer as that of the released models' 1000 classes: with few classes, their rule makes large logits.
+            # As the released models' last layer of 1000 classes: for few classes, their rule would give large logits.
             last = dict(type='Normal', name='conv2', std=(2 / 1000) ** 0.5)
             init_cfg = dict(type='Kaiming', layer='Conv2d', mode='fan_out', nonlinearity='relu', override=last)
         super().__init__(init_cfg)
         norm = partial(build_norm, norm_cfg)
+        self.fused = fused
         self.dense_size = dense_size and tuple(dense_size)
         self.norm1 = norm(in_channels)
         self.conv1 = nn.Conv2d(in_channels, in_channels // 2, 1, bias=False)
@@ -56,10 +59,10 @@ class ClassificationHead(BaseModule):
         """
         if self.dense_size and x.shape[-2:] != self.dense_size:
             raise FishNetError(
-                f'the dense classification head was made for a last feature of {self.dense_size}, and the image gives '
-                f'{tuple(x.shape[-2:])}: set dense_size of cls_head to that, or resize the images'
+                f'the last feature has size {tuple(x.shape[-2:])}, but the dense classification head was built for '
+                f'{self.dense_size}: set dense_size of cls_head to that of the feature, or resize the images'
             )
-        x = norm_relu(self.norm2, norm_relu_conv([(self.norm1, self.conv1)], x))
+        x = norm_relu(self.norm2, norm_relu_conv([(self.norm1, self.conv1)], x, self.fused))
         if not self.dense_size:
             x = F.adaptive_avg_pool2d(x, 1)
         return self.conv2(x).flatten(1)

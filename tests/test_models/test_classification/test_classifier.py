@@ -10,20 +10,21 @@ import torch.nn.functional as F
 from conftest import TINY_FISH
 from mmengine.logging import MMLogger
 from mmengine.runner.checkpoint import load_state_dict
-from released import ReleasedFishNet, fill_by_rule, released_weights
+from released import fill_by_rule, released_weights
 
+from fishnet_mmdet.analysis.released_fishnet import ReleasedFishNet
 from fishnet_mmdet.errors import FishNetError
 from fishnet_mmdet.registry import MODELS
 
-DATA = Path(__file__).parents[1] / 'data'
+DATA = Path(__file__).parents[2] / 'data'
 TRAINABLE = dict(norm_cfg=dict(type='BN'), norm_eval=False, frozen_stages=-1)
 
 
-def build(num_classes=7, depth=TINY_FISH, out_indices=(3,), dense_size=None, **kwargs):
+def build(num_classes=7, depth=150, arch=TINY_FISH, out_indices=(3,), dense_size=None, **kwargs):
     return MODELS.build(
         dict(
             type='Classifier',
-            backbone=dict(type='FishNet', depth=depth, out_indices=out_indices, **TRAINABLE),
+            backbone=dict(type='FishNet', depth=depth, arch=arch, out_indices=out_indices, **TRAINABLE),
             cls_head=dict(type='ClassificationHead', num_classes=num_classes, dense_size=dense_size),
             **kwargs,
         )
@@ -102,7 +103,7 @@ def test_everything_gets_a_gradient(variant, batch):
         cls_head = dict(type='LinearHead', num_classes=7)
         model = MODELS.build(dict(type='Classifier', backbone=dict(type=variant), cls_head=cls_head))
     elif variant == 'dense':
-        model = build(depth=dict(TINY_FISH, stem_stride=1), dense_size=(4, 4))
+        model = build(arch=dict(TINY_FISH, stem_stride=1), dense_size=(4, 4))
     else:
         model = build(out_indices=(0, 1, 2, 3) if variant == 'all levels' else (3,))
     torch.manual_seed(0)
@@ -134,7 +135,7 @@ def plain_logits(released_99):
 @pytest.mark.parametrize('loader', ['torch', 'mmengine'])
 @torch.no_grad()
 def test_released_weights_give_the_released_logits(prefix, loader, released_99, plain_logits):
-    model = build(num_classes=1000, depth=99)
+    model = build(num_classes=1000, depth=99, arch=None)
     weights = {prefix + name: tensor for name, tensor in released_99.items()}
     names = list(weights)
     if loader == 'torch':
@@ -151,7 +152,7 @@ def test_released_weights_give_the_released_logits(prefix, loader, released_99, 
 @torch.no_grad()
 def test_golden_logits():
     golden = np.load(DATA / 'fishnet99_golden.npz')
-    model = build(num_classes=1000, depth=99)
+    model = build(num_classes=1000, depth=99, arch=None)
     model.load_state_dict(fill_by_rule(json.loads((DATA / 'fishnet99_released_keys.json').read_text())))
     image = torch.from_numpy(np.random.RandomState(0).standard_normal((2, 3, 64, 96)))
     logits = model.double().eval()(image).numpy()
@@ -168,12 +169,12 @@ def test_its_own_weights_keep_their_names(filled):
 
 def test_released_weights_that_do_not_fit_are_refused(released_99):
     with pytest.raises(RuntimeError, match='backbone.tail.stage2'):
-        build(num_classes=1000, depth=150).load_state_dict(released_99)
+        build(num_classes=1000, depth=150, arch=None).load_state_dict(released_99)
     with pytest.raises(RuntimeError, match='cls_head.conv2.weight'):
-        build(num_classes=10, depth=99).load_state_dict(released_99)
+        build(num_classes=10, depth=99, arch=None).load_state_dict(released_99)
 
 
-def test_dense_score_of_another_size_says_so(batch):
-    model = build(depth=dict(TINY_FISH, stem_stride=1), dense_size=(4, 4))
-    with pytest.raises(FishNetError, match=r'\(4, 4\).*\(8, 8\)'):
+def test_a_feature_of_another_size_is_refused_by_the_dense_head(batch):
+    model = build(arch=dict(TINY_FISH, stem_stride=1), dense_size=(4, 4))
+    with pytest.raises(FishNetError, match=r'\(8, 8\).*\(4, 4\)'):
         model(torch.zeros(1, 3, 64, 64))

@@ -1,0 +1,45 @@
+"""The memory layout that the network computes in, and the one that it returns."""
+
+import torch
+from torch import Tensor
+
+from .conditions import is_tracing, is_transformed, must_run_plain
+
+#: Rows that the CPU copies at once: few enough that its cache still holds them for the next channel.
+ROWS = 2
+
+
+def to_channels_last(x: Tensor) -> Tensor:
+    """The same values in channels-last layout. The convolutions keep the layout of their input.
+
+    Args:
+        x (Tensor): (n, c, h, w) in any layout.
+    """
+    # torch.func.vmap has no channels-last layout.
+    if not is_tracing(x) and is_transformed():
+        return x
+    return x.contiguous(memory_format=torch.channels_last)
+
+
+def to_contiguous(x: Tensor) -> Tensor:
+    """The same values in PyTorch's default layout.
+
+    Args:
+        x (Tensor): (n, c, h, w) in any layout.
+    """
+    if must_run_plain(x) or x.device.type != 'cpu' or x.is_contiguous():
+        return x.contiguous()
+    return _ToContiguous.apply(x)
+
+
+class _ToContiguous(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x: Tensor) -> Tensor:
+        out = torch.empty_like(x, memory_format=torch.contiguous_format)
+        for rows, x_rows in zip(out.split(ROWS, dim=2), x.split(ROWS, dim=2)):
+            rows.copy_(x_rows)
+        return out
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> Tensor:
+        return grad.contiguous(memory_format=torch.channels_last)
