@@ -4,6 +4,7 @@ import argparse
 import fnmatch
 from typing import List, Optional
 
+from mmengine.logging import MMLogger
 from terminaltables import GithubFlavoredMarkdownTable
 
 from ..analysis.operator_cases import CASES
@@ -21,6 +22,8 @@ def main(argv: Optional[List[str]] = None) -> None:
     if args.rounds < 1:
         raise FishNetError(f'--rounds is {args.rounds}: it must be at least 1')
     if args.iteration:
+        # Building a model logs a line for every parameter.
+        MMLogger.get_current_instance().setLevel('WARNING')
         steps = {f'iteration of {file}': lambda file=file: iteration(file, args) for file in args.iteration}
     else:
         steps = {name: CASES[name] for name in chosen(args.cases)}
