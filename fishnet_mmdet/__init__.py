@@ -4,10 +4,10 @@ Importing the package registers everything in it: ``custom_imports = dict(import
 allow_failed_imports=False)`` in a config is enough.
 """
 
-from .environment import check_versions
+from . import environment
 from .version import __version__
 
-check_versions()
+environment.check()
 
 from . import compat  # noqa: E402
 from .ops import OPERATORS, install  # noqa: E402

@@ -2,6 +2,7 @@
 
 import importlib
 import re
+import sys
 
 from .errors import FishNetError
 
@@ -18,6 +19,23 @@ FIRST_TORCH_FOR_NUMPY_2 = (2, 3)
 #: What an import says where the system has no OpenGL, as in most containers; mmengine asks for the OpenCV that needs it.
 NO_OPENGL = 'libGL.so'
 HOW_TO_DO_WITHOUT_OPENGL = 'pip uninstall -y opencv-python; pip install opencv-python-headless'
+
+
+def check() -> None:
+    """Checks the stack on import of the package.
+
+    Raises:
+        FishNetError: As :func:`check_versions`. A script that does not catch it ends with the message alone, without a stack
+            trace: no command could have caught it, since each imports the package first.
+    """
+    try:
+        check_versions()
+    except FishNetError:
+        default = sys.excepthook
+        sys.excepthook = lambda kind, error, trace: (
+            print(f'error: {error}', file=sys.stderr) if issubclass(kind, FishNetError) else default(kind, error, trace)
+        )
+        raise
 
 
 def check_versions() -> None:
