@@ -106,6 +106,7 @@ def test_the_wheel_runs(installed, tmp_path):
     """
     out = run(sys.executable, '-c', code, cwd=tmp_path, PYTHONPATH=str(installed))
     assert out.splitlines()[-1] == '[(1, 320, 16, 16), (1, 832, 8, 8), (1, 1600, 4, 4), (1, 2112, 2, 2)]'
+    assert 'train ' in run(sys.executable, '-m', 'fishnet_mmdet', '--help', cwd=tmp_path, PYTHONPATH=str(installed))
     train = installed / 'fishnet_mmdet/.mim/tools/train.py'
     assert 'config file' in run(sys.executable, train, '--help', cwd=tmp_path, PYTHONPATH=str(installed))
 

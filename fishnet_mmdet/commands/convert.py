@@ -3,6 +3,7 @@
 import argparse
 from typing import Optional, Sequence
 
+from ..checkpoints import trust_pickled_files
 from ..checkpoints.convert import convert
 from .arguments import add_checkpoint_options
 
@@ -19,4 +20,6 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     parser.add_argument('--with-cls-head', action='store_true', help='keep the classification head too, for tools/test.py')
     add_checkpoint_options(parser)
     args = parser.parse_args(argv)
+    if args.trusted:
+        trust_pickled_files()
     print(convert(args.checkpoint, args.out, args.with_cls_head, args.prefix, args.trusted))

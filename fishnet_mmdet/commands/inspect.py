@@ -6,6 +6,7 @@ from typing import Dict, Iterator, List, Optional, Sequence
 
 from torch import Tensor
 
+from ..checkpoints import trust_pickled_files
 from ..checkpoints.architecture import detect
 from ..checkpoints.first_convolution import FIRST
 from ..checkpoints.locate import local_file
@@ -24,6 +25,8 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     parser.add_argument('checkpoint', metavar='FILE', help='file, URL or name of published weights')
     add_checkpoint_options(parser)
     args = parser.parse_args(argv)
+    if args.trusted:
+        trust_pickled_files()
     print('\n'.join(report(args.checkpoint, args.prefix, args.trusted)))
 
 

@@ -4,6 +4,7 @@ import weakref
 
 import pytest
 import torch
+from equal_lengths import zip_equal
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -68,7 +69,7 @@ def test_gradients_are_equal_and_stages_are_computed_twice(frozen_stages, traine
         gradients = {name: p.grad for name, p in net.named_parameters() if p.requires_grad}
         assert all(gradient is not None for gradient in gradients.values())
         results.append([*outputs, *gradients.values()])
-    for without, with_cp in zip(*results, strict=True):
+    for without, with_cp in zip_equal(*results):
         torch.testing.assert_close(with_cp, without, rtol=1e-12, atol=1e-12)
 
 

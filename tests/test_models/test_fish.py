@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from equal_lengths import zip_equal
 from mmdet.registry import MODELS
 from mmengine.config import Config, ConfigDict
 
@@ -237,7 +238,7 @@ def test_custom_fish_has_its_units_and_dilations(small_fish):
     assert [len(stage.refine) for stage in net.body.values()] == [1, 1, 2, 1]
     assert [len(stage.refine) for stage in net.head.values()] == [1, 2, 1, 1]
     for part, dilations in ((net.body, (1, 2, 4, 8)), (net.head, (1, 1, 2, 1))):
-        for stage, dilation in zip(part.values(), dilations, strict=True):
+        for stage, dilation in zip_equal(part.values(), dilations):
             assert {unit.conv2.dilation for unit in stage.refine} == {(dilation, dilation)}
             assert {unit.conv2.dilation for unit in stage.transfer} == {(1, 1)}
     net = FishNet(arch=small_fish(2), out_indices=(0, 1, 2))

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn as nn
+from equal_lengths import zip_equal
 from mmdet.models import ResNet
 from mmdet.registry import MODELS
 from mmengine.config import ConfigDict
@@ -86,7 +87,7 @@ def test_some_levels_are_those_of_the_full_network(out_indices, head_output, sma
     assert isinstance(outputs, tuple)
     assert net.out_channels == tuple((32, 64, 112, 144)[i] for i in out_indices)
     assert net.out_strides == tuple((4, 8, 16, 32)[i] for i in out_indices)
-    for i, x in zip(out_indices, outputs, strict=True):
+    for i, x in zip_equal(out_indices, outputs):
         assert torch.equal(x, expected[i])
 
 
@@ -366,7 +367,7 @@ def test_synchronised_batch_norm(small_net):
     frozen = small_net(norm_cfg=dict(type='SyncBN'), norm_eval=True).train()
     assert not any(module.training for module in norms(frozen))
     with torch.no_grad():
-        for ours, plain in zip(net.eval()(image()), small_net().eval()(image()), strict=True):
+        for ours, plain in zip_equal(net.eval()(image()), small_net().eval()(image())):
             torch.testing.assert_close(ours, plain)
 
 
@@ -480,6 +481,6 @@ def test_a_deep_copy_is_another_network(small_net):
         for parameter in net.parameters():
             parameter.zero_()
         assert all(x.any() for x in twin(image()))
-        for ours, fresh in zip(twin(image()), small_net(frozen_stages=1).train()(image()), strict=True):
+        for ours, fresh in zip_equal(twin(image()), small_net(frozen_stages=1).train()(image())):
             assert torch.equal(ours, fresh)
     assert [p.requires_grad for p in twin.parameters()] == [p.requires_grad for p in net.parameters()]

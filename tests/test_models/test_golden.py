@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from equal_lengths import zip_equal
 from released import fill_by_rule, released_weights, save_released
 
 from fishnet_mmdet import FishNet
@@ -63,13 +64,13 @@ def test_equal_to_a_plain_implementation(depth, tmp_path):
     image = torch.from_numpy(np.random.RandomState(1).standard_normal((2, 3, 64, 32)))
     f, refined, logits = plain.double().eval()(image)
     features = net.features(image)
-    for ours, theirs in zip(features.tail + features.body + features.head[1:], f.values(), strict=True):
+    for ours, theirs in zip_equal(features.tail + features.body + features.head[1:], f.values()):
         assert_near(ours.numpy(), theirs.numpy())
     assert_near(cls_head(features.head[-1]).numpy(), logits.numpy())
-    for ours, theirs in zip(net(image), [*refined.values(), f[10]], strict=True):
+    for ours, theirs in zip_equal(net(image), [*refined.values(), f[10]]):
         assert_near(ours.numpy(), theirs.numpy())
     net.head_output = 'concat'
-    for ours, i in zip(net(image), (7, 8, 9, 10), strict=True):
+    for ours, i in zip_equal(net(image), (7, 8, 9, 10)):
         assert_near(ours.numpy(), f[i].numpy())
 
 

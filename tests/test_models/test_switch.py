@@ -9,6 +9,7 @@ import warnings
 import pytest
 import torch
 import torch.nn as nn
+from equal_lengths import zip_equal
 from released import released_weights
 from torch.autograd import forward_ad
 from torch.func import functional_call, grad, jvp, vmap
@@ -72,7 +73,7 @@ def assert_near(ours, theirs, tolerance=1e-10):
 
 
 def test_outputs_and_gradients(net, reference):
-    for our, their in zip(net(image()), reference(image()), strict=True):
+    for our, their in zip_equal(net(image()), reference(image())):
         assert_near(our, their)
     pairs = (net, net.get_parameter(WEIGHT)), (reference, reference.weight)
     assert_near(*(torch.autograd.grad(loss_of(function(image())), weight)[0] for function, weight in pairs))
@@ -156,7 +157,7 @@ def test_functional_call(net, reference):
 
 def test_vmap_over_images_and_per_image_gradients(net, reference):
     images = image(3)[:, None]
-    for our, their in zip(vmap(net)(images), reference(image(3)), strict=True):
+    for our, their in zip_equal(vmap(net)(images), reference(image(3))):
         assert_near(our[:, 0], their)
     ours = vmap(grad(lambda x: loss_of(net(x))))(images)
     for i in range(3):
@@ -174,7 +175,7 @@ def test_forward_mode(way, net, reference):
             outputs = functional_call(net, {WEIGHT: forward_ad.make_dual(weight, tangent)}, (x,))
             ours = [forward_ad.unpack_dual(level).tangent for level in outputs]
         _, theirs = jvp(lambda w: reference(x, w), (weight,), (tangent,))
-        for our, their in zip(ours, theirs, strict=True):
+        for our, their in zip_equal(ours, theirs):
             assert_near(our, their)
         return
     if way == 'jvp':
@@ -183,7 +184,7 @@ def test_forward_mode(way, net, reference):
         with forward_ad.dual_level():
             ours = [forward_ad.unpack_dual(level).tangent for level in net(forward_ad.make_dual(x, tangent))]
     _, theirs = jvp(reference, (x,), (tangent,))
-    for our, their in zip(ours, theirs, strict=True):
+    for our, their in zip_equal(ours, theirs):
         assert_near(our, their)
 
 
@@ -193,7 +194,7 @@ def test_a_graph_of_torch_fx(net, reference):
     assert {name for name, module in net.named_modules() if isinstance(module, nn.Conv2d)} <= targets
     # The graph is that of any size.
     for x in (image(), image(2, 96, 64)):
-        for our, their in zip(traced(x), reference(x), strict=True):
+        for our, their in zip_equal(traced(x), reference(x)):
             assert_near(our, their)
     ours, theirs = (
         torch.autograd.grad(loss_of(f(image())), w)[0]
@@ -208,7 +209,7 @@ def test_other_settings_of_a_graph_and_of_transforms(kwargs, fused, small_net):
     x = image(2)
     expected = torch.autograd.grad(loss_of(net(x.requires_grad_())), x)[0]
     assert_near(grad(lambda x: loss_of(net(x)))(x.detach()), expected)
-    for our, their in zip(torch.fx.symbolic_trace(net)(x), net(x), strict=True):
+    for our, their in zip_equal(torch.fx.symbolic_trace(net)(x), net(x)):
         assert_near(our, their)
 
 
@@ -235,7 +236,7 @@ def test_quantisation(way, fused, small_net):
             mapping = quantization.get_default_qconfig_mapping('x86')
             quantised = quantization.quantize_fx.prepare_fx(net, mapping, (x,))
         observed = quantised(x)
-        for our, their in zip(observed, expected, strict=True):
+        for our, their in zip_equal(observed, expected):
             assert_near(our, their, 1e-5)
         if way.startswith('prepare'):
             observers = [m for m in quantised.modules() if isinstance(m, quantization.ObserverBase)]
@@ -246,7 +247,7 @@ def test_quantisation(way, fused, small_net):
             quantised = quantization.quantize_fx.convert_fx(quantised)
             assert any('quantized' in type(module).__module__ for module in quantised.modules())
             # Of 8 bits, near the exact one.
-            for our, their in zip(quantised(x), expected, strict=True):
+            for our, their in zip_equal(quantised(x), expected):
                 assert_near(our, their, 0.2)
 
 

@@ -11,6 +11,7 @@ import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
+from equal_lengths import zip_equal
 from released import fill_by_rule
 from torch._dynamo.utils import counters
 from torch.nn.parallel import DistributedDataParallel
@@ -43,7 +44,7 @@ def gradients_of(net, x):
 
 
 def assert_close(ours, theirs, tolerance=1e-4):
-    for our, their in zip(ours, theirs, strict=True):
+    for our, their in zip_equal(ours, theirs):
         torch.testing.assert_close(our, their, rtol=0, atol=tolerance * float(their.detach().abs().max()))
 
 
@@ -171,7 +172,7 @@ def test_copies_compute_the_same(net):
     loaded.load_state_dict(torch.load(file, weights_only=True))
     expected, gradients = net(image()), gradients_of(net, image())
     for twin in (copy.deepcopy(net), pickle.loads(pickle.dumps(net)), loaded):
-        assert all(torch.equal(ours, theirs) for ours, theirs in zip(twin(image()), expected, strict=True))
+        assert all(torch.equal(ours, theirs) for ours, theirs in zip_equal(twin(image()), expected))
         assert all(torch.equal(gradient, gradients[name]) for name, gradient in gradients_of(twin, image()).items())
 
 

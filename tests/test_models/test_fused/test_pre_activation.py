@@ -3,6 +3,7 @@
 import pytest
 import torch
 import torch.nn as nn
+from equal_lengths import zip_equal
 from released import fill_by_rule, released_weights
 
 from fishnet_mmdet import FishNet
@@ -79,7 +80,7 @@ def test_output_and_gradients_are_those_of_the_modules(conv, count, layout, x):
     torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-12)
     weights = torch.randn_like(ours)
     ours, theirs = (torch.autograd.grad(y, inputs, weights) for y in (ours, theirs))
-    for our, their in zip(ours, theirs, strict=True):
+    for our, their in zip_equal(ours, theirs):
         torch.testing.assert_close(our, their, rtol=1e-12, atol=1e-12)
 
 
@@ -96,7 +97,7 @@ def test_input_is_added(learns, x):
     torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-12)
     if inputs:
         weights = torch.randn_like(ours)
-        for our, their in zip(*(torch.autograd.grad(y, inputs, weights) for y in (ours, theirs)), strict=True):
+        for our, their in zip_equal(*(torch.autograd.grad(y, inputs, weights) for y in (ours, theirs))):
             torch.testing.assert_close(our, their, rtol=1e-12, atol=1e-12)
 
 
