@@ -35,7 +35,7 @@ def test_a_file_is_downloaded_once(site, saved, cache, small_net, small_fish, mm
     weights = small_net().state_dict()
     url = site.put('/models/own.pth', saved(weights))
     for _ in range(2):
-        net = FishNet(small_fish(), init_cfg=dict(type='FishNetPretrained', checkpoint=url))
+        net = FishNet(arch=small_fish(), init_cfg=dict(type='FishNetPretrained', checkpoint=url))
         net.init_weights()
         assert all(torch.equal(tensor, weights[name]) for name, tensor in net.state_dict().items())
     assert site.paths == ['/models/own.pth']

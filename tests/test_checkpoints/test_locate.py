@@ -111,7 +111,7 @@ def test_a_converted_file_serves_as_the_release(small_net, small_fish, cache):
     Path('checkpoints').mkdir()
     weights = small_net().state_dict()
     save_file(weights, 'checkpoints/fishnet150-0123abcd.safetensors')
-    net = FishNet(small_fish(), init_cfg=dict(type='FishNetPretrained', checkpoint='fishnet150'))
+    net = FishNet(arch=small_fish(), init_cfg=dict(type='FishNetPretrained', checkpoint='fishnet150'))
     net.init_weights()
     assert all(torch.equal(tensor, weights[name]) for name, tensor in net.state_dict().items())
 

@@ -76,7 +76,7 @@ def test_released_file_sets_every_tensor(legacy, module, counts, released_99, re
     net = MODELS.build(ConfigDict(type='FishNet', depth=99, init_cfg=init_cfg(file)))
     net.init_weights()
     assert_equal(net.state_dict(), renamed_99)
-    assert not net.has_untrained_fixed_norm()
+    assert not net.has_untrained_frozen_norm()
     assert f'loaded {len(net.state_dict())} of {len(net.state_dict())} tensors from {file}' in mmengine_log.text
 
 
@@ -349,7 +349,7 @@ def test_weights_that_are_no_numbers_are_refused(small_net, tmp_path, snapshot):
     message = message_of_refusal(small_net(), file, snapshot)
     assert 'in 2 tensors: bridge.conv1.weight, head.stage1.refine.0.norm1.running_var' in message
     # What is not used does not matter.
-    net = FishNet(small_net().fish, out_indices=(0,), head_output='concat')
+    net = FishNet(arch=small_net().fish, out_indices=(0,), head_output='concat')
     weights['bridge.conv1.weight'].fill_(0)
     FishNetPretrained(str(save(weights, file)))(net)
     assert_equal(net.state_dict(), weights)
@@ -417,7 +417,7 @@ def test_what_is_loaded_computes_what_the_released_model_does(released_99, tmp_p
 
 def test_the_init_log_says_where_the_values_are_from(small_net, small_fish, tmp_path):
     file = save(small_net().state_dict(), tmp_path / 'own.pth')
-    net = FishNet(small_fish(), init_cfg=init_cfg(file))
+    net = FishNet(arch=small_fish(), init_cfg=init_cfg(file))
     seen = {}
     record = net._dump_init_info
     net._dump_init_info = lambda *args, **kwargs: (
@@ -432,7 +432,7 @@ def test_the_init_log_says_where_the_values_are_from(small_net, small_fish, tmp_
 def test_before_torch_2_6_a_pickled_file_has_to_be_trusted(trusted, small_net, small_fish, tmp_path, monkeypatch):
     monkeypatch.setattr(reading, 'PICKLES_ARE_DATA', False)
     weights = small_net().state_dict()
-    net = FishNet(small_fish(), init_cfg=dict(**init_cfg(save(weights, tmp_path / 'own.pth')), trusted=trusted))
+    net = FishNet(arch=small_fish(), init_cfg=dict(**init_cfg(save(weights, tmp_path / 'own.pth')), trusted=trusted))
     if trusted:
         net.init_weights()
         assert_equal(net.state_dict(), weights)

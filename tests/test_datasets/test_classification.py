@@ -105,7 +105,7 @@ def test_wrappers(config, serialize_data, lazy_init, as_config):
         (joined, ConcatDataset, [*range(6), 5, 0]),
         (balanced, ClassBalancedDataset, [0, 0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5]),
     ):
-        assert type(dataset) is kind
+        assert isinstance(dataset, kind)
         dataset.full_init()
         assert numbers(dataset) == expected
         assert dataset.metainfo == dict(classes=CLASSES)

@@ -4,6 +4,7 @@ import loops
 import pytest
 import torch
 from mmcv.ops.multi_scale_deform_attn import MultiScaleDeformableAttnFunction, multi_scale_deformable_attn_pytorch
+from mmcv_operators import our_operators  # noqa: F401  an automatic fixture
 
 SHAPES = torch.tensor([[5, 7], [3, 4], [1, 2]])
 STARTS = torch.tensor([0, 35, 47])

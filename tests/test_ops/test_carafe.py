@@ -4,6 +4,7 @@ import loops
 import pytest
 import torch
 from mmcv.ops import CARAFEPack, carafe, carafe_naive
+from mmcv_operators import our_operators  # noqa: F401  an automatic fixture
 
 #: Kernel, groups, scale.
 SETTINGS = [(1, 1, 1), (3, 1, 2), (3, 2, 2), (5, 4, 3)]

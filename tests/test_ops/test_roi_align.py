@@ -4,6 +4,7 @@ import loops
 import pytest
 import torch
 from mmcv.ops import RoIAlign, roi_align
+from mmcv_operators import our_operators  # noqa: F401  an automatic fixture
 
 from fishnet_mmdet.ops import padding
 

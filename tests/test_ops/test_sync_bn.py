@@ -3,6 +3,7 @@
 import pytest
 import torch
 from mmcv.ops.sync_bn import SyncBatchNormFunction
+from mmcv_operators import our_operators  # noqa: F401  an automatic fixture
 
 
 @pytest.mark.parametrize('stats_mode', ['default', 'N'])

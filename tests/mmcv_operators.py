@@ -1,4 +1,4 @@
-"""The operators of the package in mmcv's functions, also where mmcv has compiled ones."""
+"""A fixture: mmcv's functions call the operators of the package, also where mmcv has compiled ones."""
 
 import sys
 

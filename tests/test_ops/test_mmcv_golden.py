@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from mmcv.ops import deform_conv2d, modulated_deform_conv2d, nms, nms_match, roi_align, soft_nms
+from mmcv_operators import our_operators  # noqa: F401  an automatic fixture
 from numpy.random import RandomState
 
 SEED = 1000
