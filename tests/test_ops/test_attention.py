@@ -5,6 +5,8 @@ import pytest
 import torch
 from mmcv.ops.multi_scale_deform_attn import MultiScaleDeformableAttnFunction, multi_scale_deformable_attn_pytorch
 
+pytestmark = pytest.mark.usefixtures('our_operators')
+
 SHAPES = torch.tensor([[5, 7], [3, 4], [1, 2]])
 STARTS = torch.tensor([0, 35, 47])
 

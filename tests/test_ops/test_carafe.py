@@ -5,6 +5,8 @@ import pytest
 import torch
 from mmcv.ops import CARAFEPack, carafe, carafe_naive
 
+pytestmark = pytest.mark.usefixtures('our_operators')
+
 #: Kernel, groups, scale.
 SETTINGS = [(1, 1, 1), (3, 1, 2), (3, 2, 2), (5, 4, 3)]
 

@@ -4,6 +4,8 @@ import pytest
 import torch
 from mmcv.ops import batched_nms, carafe, deform_conv2d, modulated_deform_conv2d, roi_align, roi_pool, soft_nms
 
+pytestmark = pytest.mark.usefixtures('our_operators')
+
 torch.manual_seed(0)
 ROIS = torch.tensor([[0.0, 3, 4, 30, 21], [1, -9, -7, 12, 13]])
 OFFSET, MASK, WEIGHT = torch.randn(2, 18, 14, 20), torch.rand(2, 9, 14, 20), torch.randn(4, 4, 3, 3)

@@ -7,6 +7,8 @@ import torch.nn.functional as F
 from mmcv.cnn import build_conv_layer
 from mmcv.ops import deform_conv2d, modulated_deform_conv2d
 
+pytestmark = pytest.mark.usefixtures('our_operators')
+
 #: Kernel, stride, padding, dilation, groups, groups of offsets; pairs along y and x.
 SETTINGS = [
     ((3, 3), (1, 1), (1, 1), (1, 1), 1, 1),

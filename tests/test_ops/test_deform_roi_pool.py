@@ -6,6 +6,8 @@ import torch
 from mmcv.ops import DeformRoIPoolPack, ModulatedDeformRoIPoolPack, deform_roi_pool
 from test_roi_align import ROIS, maps
 
+pytestmark = pytest.mark.usefixtures('our_operators')
+
 
 def offsets(bins):
     return torch.randn(len(ROIS), 2, *bins, generator=torch.Generator().manual_seed(1), dtype=torch.float64)

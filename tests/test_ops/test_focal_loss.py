@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from mmcv.ops import sigmoid_focal_loss, softmax_focal_loss
 
+pytestmark = pytest.mark.usefixtures('our_operators')
+
 GAMMA, ALPHA = 1.5, 0.3
 
 

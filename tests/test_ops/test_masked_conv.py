@@ -5,6 +5,8 @@ import torch
 import torch.nn.functional as F
 from mmcv.ops import MaskedConv2d, masked_conv2d
 
+pytestmark = pytest.mark.usefixtures('our_operators')
+
 
 @pytest.mark.parametrize('kernel, padding', [((3, 3), (1, 1)), ((1, 1), (0, 0)), ((3, 5), (1, 2))])
 @pytest.mark.parametrize('share', [0.0, 0.3, 1.0])

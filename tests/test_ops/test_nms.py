@@ -8,6 +8,8 @@ from mmcv.ops import batched_nms, nms, nms_match, soft_nms
 
 from fishnet_mmdet.ops import nms as ours
 
+pytestmark = pytest.mark.usefixtures('our_operators')
+
 
 def clusters(count, seed=0, objects=20):
     """Boxes in clusters, as a detector finds them, and their scores."""

@@ -7,6 +7,8 @@ from mmcv.ops import RoIAlign, roi_align
 
 from fishnet_mmdet.ops import padding
 
+pytestmark = pytest.mark.usefixtures('our_operators')
+
 #: Inside, across the border, far outside, without a size, larger than the map, turned around, less than a pixel.
 ROIS = torch.tensor(
     [

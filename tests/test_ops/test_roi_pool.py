@@ -8,6 +8,8 @@ from test_roi_align import ROIS, maps
 
 from fishnet_mmdet.ops import padding
 
+pytestmark = pytest.mark.usefixtures('our_operators')
+
 
 @pytest.mark.parametrize('bins', [(3, 4), (7, 7), (1, 1)])
 @pytest.mark.parametrize('scale', [0.5, 1.0, 0.3])

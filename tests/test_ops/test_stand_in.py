@@ -13,6 +13,8 @@ from mmcv.ops import RoIAlign, box_iou_rotated
 from fishnet_mmdet.errors import FishNetError
 from fishnet_mmdet.ops import OPERATORS, install, installed, nms, roi_align, vision
 
+pytestmark = pytest.mark.usefixtures('our_operators')
+
 WITHOUT_COMPILED = "import sys; sys.modules['mmcv._ext'] = None; "
 
 

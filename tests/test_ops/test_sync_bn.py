@@ -4,6 +4,8 @@ import pytest
 import torch
 from mmcv.ops.sync_bn import SyncBatchNormFunction
 
+pytestmark = pytest.mark.usefixtures('our_operators')
+
 
 @pytest.mark.parametrize('stats_mode', ['default', 'N'])
 def test_one_process(stats_mode):

@@ -12,6 +12,8 @@ import torch
 from mmcv.ops import deform_conv2d, modulated_deform_conv2d, nms, nms_match, roi_align, soft_nms
 from numpy.random import RandomState
 
+pytestmark = pytest.mark.usefixtures('our_operators')
+
 SEED = 1000
 GOLDEN = np.load(Path(__file__).parents[1] / 'data/ops_mmcv.npz')
 
