@@ -238,3 +238,18 @@ def refusal(monkeypatch, capfd, tmp_path):
         return out[out.index('error: ') :]
 
     return run
+
+
+@pytest.fixture
+def our_operators(monkeypatch):
+    """Lets mmcv.ops call the operators of this package, also where mmcv has compiled ones."""
+    import mmcv.ops  # noqa: F401  after the import of fishnet_mmdet, which makes it work without compiled operators
+
+    from fishnet_mmdet.ops import OPERATORS
+    from fishnet_mmdet.ops.stand_in import Operators
+
+    ours = Operators(OPERATORS)
+    modules = [module for name, module in list(sys.modules.items()) if name.startswith('mmcv.ops.')]
+    for module in modules:
+        if 'ext_module' in vars(module):
+            monkeypatch.setattr(module, 'ext_module', ours)

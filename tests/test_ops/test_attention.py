@@ -4,7 +4,8 @@ import loops
 import pytest
 import torch
 from mmcv.ops.multi_scale_deform_attn import MultiScaleDeformableAttnFunction, multi_scale_deformable_attn_pytorch
-from mmcv_operators import our_operators  # noqa: F401  an automatic fixture
+
+pytestmark = pytest.mark.usefixtures('our_operators')
 
 SHAPES = torch.tensor([[5, 7], [3, 4], [1, 2]])
 STARTS = torch.tensor([0, 35, 47])

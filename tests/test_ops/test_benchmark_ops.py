@@ -6,7 +6,6 @@ from types import ModuleType
 import mmcv.ops
 import pytest
 import torch
-from mmcv_operators import our_operators  # noqa: F401  an automatic fixture
 
 from fishnet_mmdet.analysis import operators
 from fishnet_mmdet.analysis.operators import compare

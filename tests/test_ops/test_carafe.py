@@ -4,7 +4,8 @@ import loops
 import pytest
 import torch
 from mmcv.ops import CARAFEPack, carafe, carafe_naive
-from mmcv_operators import our_operators  # noqa: F401  an automatic fixture
+
+pytestmark = pytest.mark.usefixtures('our_operators')
 
 #: Kernel, groups, scale.
 SETTINGS = [(1, 1, 1), (3, 1, 2), (3, 2, 2), (5, 4, 3)]

@@ -3,7 +3,8 @@
 import pytest
 import torch
 from mmcv.ops import batched_nms, carafe, deform_conv2d, modulated_deform_conv2d, roi_align, roi_pool, soft_nms
-from mmcv_operators import our_operators  # noqa: F401  an automatic fixture
+
+pytestmark = pytest.mark.usefixtures('our_operators')
 
 torch.manual_seed(0)
 ROIS = torch.tensor([[0.0, 3, 4, 30, 21], [1, -9, -7, 12, 13]])

@@ -6,7 +6,8 @@ import torch
 import torch.nn.functional as F
 from mmcv.cnn import build_conv_layer
 from mmcv.ops import deform_conv2d, modulated_deform_conv2d
-from mmcv_operators import our_operators  # noqa: F401  an automatic fixture
+
+pytestmark = pytest.mark.usefixtures('our_operators')
 
 #: Kernel, stride, padding, dilation, groups, groups of offsets; pairs along y and x.
 SETTINGS = [

@@ -4,8 +4,9 @@ import loops
 import pytest
 import torch
 from mmcv.ops import DeformRoIPoolPack, ModulatedDeformRoIPoolPack, deform_roi_pool
-from mmcv_operators import our_operators  # noqa: F401  an automatic fixture
 from test_roi_align import ROIS, maps
+
+pytestmark = pytest.mark.usefixtures('our_operators')
 
 
 def offsets(bins):

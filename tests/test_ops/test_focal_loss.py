@@ -5,7 +5,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 from mmcv.ops import sigmoid_focal_loss, softmax_focal_loss
-from mmcv_operators import our_operators  # noqa: F401  an automatic fixture
+
+pytestmark = pytest.mark.usefixtures('our_operators')
 
 GAMMA, ALPHA = 1.5, 0.3
 

@@ -4,7 +4,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 from mmcv.ops import MaskedConv2d, masked_conv2d
-from mmcv_operators import our_operators  # noqa: F401  an automatic fixture
+
+pytestmark = pytest.mark.usefixtures('our_operators')
 
 
 @pytest.mark.parametrize('kernel, padding', [((3, 3), (1, 1)), ((1, 1), (0, 0)), ((3, 5), (1, 2))])

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import torch
 from mmcv.ops import deform_conv2d, modulated_deform_conv2d, nms, nms_match, roi_align, soft_nms
-from mmcv_operators import our_operators  # noqa: F401  an automatic fixture
 from numpy.random import RandomState
+
+pytestmark = pytest.mark.usefixtures('our_operators')
 
 SEED = 1000
 GOLDEN = np.load(Path(__file__).parents[1] / 'data/ops_mmcv.npz')

@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 import torch
 from mmcv.ops import batched_nms, nms, nms_match, soft_nms
-from mmcv_operators import our_operators  # noqa: F401  an automatic fixture
 
 from fishnet_mmdet.ops import nms as ours
+
+pytestmark = pytest.mark.usefixtures('our_operators')
 
 
 def clusters(count, seed=0, objects=20):

@@ -4,9 +4,10 @@ import loops
 import pytest
 import torch
 from mmcv.ops import RoIAlign, roi_align
-from mmcv_operators import our_operators  # noqa: F401  an automatic fixture
 
 from fishnet_mmdet.ops import padding
+
+pytestmark = pytest.mark.usefixtures('our_operators')
 
 #: Inside, across the border, far outside, without a size, larger than the map, turned around, less than a pixel.
 ROIS = torch.tensor(

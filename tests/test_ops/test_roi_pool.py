@@ -4,10 +4,11 @@ import loops
 import pytest
 import torch
 from mmcv.ops import RoIPool, roi_pool
-from mmcv_operators import our_operators  # noqa: F401  an automatic fixture
 from test_roi_align import ROIS, maps
 
 from fishnet_mmdet.ops import padding
+
+pytestmark = pytest.mark.usefixtures('our_operators')
 
 
 @pytest.mark.parametrize('bins', [(3, 4), (7, 7), (1, 1)])

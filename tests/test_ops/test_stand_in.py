@@ -9,10 +9,11 @@ import mmcv
 import pytest
 import torch
 from mmcv.ops import RoIAlign, box_iou_rotated
-from mmcv_operators import our_operators  # noqa: F401  an automatic fixture
 
 from fishnet_mmdet.errors import FishNetError
 from fishnet_mmdet.ops import OPERATORS, install, installed, nms, roi_align, vision
+
+pytestmark = pytest.mark.usefixtures('our_operators')
 
 WITHOUT_COMPILED = "import sys; sys.modules['mmcv._ext'] = None; "
 

@@ -3,7 +3,8 @@
 import pytest
 import torch
 from mmcv.ops.sync_bn import SyncBatchNormFunction
-from mmcv_operators import our_operators  # noqa: F401  an automatic fixture
+
+pytestmark = pytest.mark.usefixtures('our_operators')
 
 
 @pytest.mark.parametrize('stats_mode', ['default', 'N'])
