@@ -33,14 +33,14 @@ class Stack:
         torch (str): Version of torch.
         numpy (str): Version of NumPy.
         forks (bool): The onedl forks instead of OpenMMLab's packages.
-        setuptools (bool): Whether setuptools stays, which mmengine imports pkg_resources from.
+        new_setuptools (bool): The newest setuptools, without the pkg_resources that mmengine imports.
     """
 
     python: str
     torch: str
     numpy: str
     forks: bool = False
-    setuptools: bool = True
+    new_setuptools: bool = False
 
     @property
     def name(self) -> str:
@@ -61,7 +61,7 @@ STACKS = (
     Stack('3.10', '2.4.1', '2.2.6', forks=True),
     Stack('3.11', '2.13.0', '2.4.6'),
     Stack('3.12', '2.9.1', '2.3.5'),
-    Stack('3.13', '2.15.0', '2.5.5', setuptools=False),
+    Stack('3.13', '2.15.0', '2.5.5', new_setuptools=True),
     Stack('3.11', '2.13.0', '2.4.6', forks=True),
 )
 
@@ -143,8 +143,8 @@ def set_up(stack: Stack, venv: Path) -> None:
         subprocess.run([*install, *chosen, f'{REPO}[mmdet]'], check=True)
         # The tests run the checkout.
         subprocess.run([*pip, 'uninstall', '-q', '-y', 'fishnet_mmdet'], check=True)
-    if not stack.setuptools:
-        subprocess.run([*pip, 'uninstall', '-q', '-y', 'setuptools'], check=True)
+    if stack.new_setuptools:
+        subprocess.run([*install, '--upgrade', 'setuptools>=81'], check=True)
     ready.write_text(json.dumps(wanted))
 
 
@@ -245,8 +245,8 @@ HEAD = """# Tested stacks
 `python .ci/stacks.py` made this table on {date}, on Linux, with CPU tensors. Each column is a test of
 `tests/test_smoke.py` with a tiny FishNet: train a Mask R-CNN for two iterations, test and resume it,
 convert its backbone to safetensors, load that file, trace and export the network."""
-TAIL = """No stack has compiled operators of mmcv: `fishnet_mmdet/ops` is in their place. The stack without
-setuptools runs with the stand-ins of `fishnet_mmdet/compat.py`.
+TAIL = """No stack has compiled operators of mmcv: `fishnet_mmdet/ops` replaces them. With setuptools 81 or
+newer, mmengine runs with the stand-in for `pkg_resources` in `fishnet_mmdet/compat.py`.
 
 - torch below 2.3 needs NumPy 1: `pip install "numpy<2"`.
 - The onedl forks need Python 3.10 and torch 2.4. Their packages are sources; without operators they

@@ -21,7 +21,7 @@ def stacks():
 def test_the_ends_of_the_supported_range_are_there(stacks):
     assert {'3.9', '3.10', '3.11', '3.12', '3.13'} == {stack.python for stack in stacks.STACKS}
     assert {'2.0.1', '2.15.0'} <= {stack.torch for stack in stacks.STACKS}
-    assert any(stack.forks for stack in stacks.STACKS) and any(not stack.setuptools for stack in stacks.STACKS)
+    assert any(stack.forks for stack in stacks.STACKS) and any(stack.new_setuptools for stack in stacks.STACKS)
     names = [stack.name for stack in stacks.STACKS]
     assert len(set(names)) == len(names)
 
