@@ -28,19 +28,19 @@ help:
 setup: $(READY)
 
 DEMO := work_dirs/demo
-DEMO_CLASSIFIER := configs/demo_classifier_fishnet150_shapes.py
-DEMO_DETECTOR := configs/demo_mask_rcnn_fishnet150_shapes.py
+DEMO_CLASSIFIER := configs/demo/classifier_fishnet150_shapes.py
+DEMO_DETECTOR := configs/demo/mask_rcnn_fishnet150_shapes.py
 demo: setup
 	$(BIN)/python tools/dataset_converters/make_shapes.py $(DEMO)/shapes --train 400 --val 40
-	@echo 'Stage 1: FishNet-150 learns to classify the objects'
+	@echo 'Pretraining: FishNet-150 learns to classify crops of the shapes'
 	$(BIN)/python tools/train.py $(DEMO_CLASSIFIER) --work-dir $(DEMO)/classifier
-	@echo 'Stage 2: Mask R-CNN begins with what stage 1 has learned'
+	@echo 'Detection: Mask R-CNN starts from the pretrained weights'
 	$(BIN)/python tools/train.py $(DEMO_DETECTOR) --work-dir $(DEMO)/detector
 	$(BIN)/python tools/test.py $(DEMO_DETECTOR) $$(cat $(DEMO)/detector/last_checkpoint) --eval bbox segm --work-dir $(DEMO)/test --show-dir pictures
 	$(BIN)/python tools/analysis_tools/analyze_logs.py $(DEMO)/classifier --out $(DEMO)/classifier_curves.png
 	$(BIN)/python tools/analysis_tools/analyze_logs.py $(DEMO)/detector --out $(DEMO)/curves.png
-	@echo "Curves of the losses and of AP:  $(DEMO)/curves.png (stage 1: $(DEMO)/classifier_curves.png)"
-	@echo "The truth beside what was found: $$(ls -d $(DEMO)/test/*/pictures | tail -n 1)/"
+	@echo "Curves of the losses and of AP:  $(DEMO)/curves.png (pretraining: $(DEMO)/classifier_curves.png)"
+	@echo "Ground truth beside predictions: $$(ls -d $(DEMO)/test/*/pictures | tail -n 1)/"
 
 # Two processes of one thread each: most tests are too small for two threads to share.
 test: setup

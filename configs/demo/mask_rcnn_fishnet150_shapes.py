@@ -1,5 +1,5 @@
-# `make demo`, stage 2: the main config, from what stage 1 has learned, on generated data, at a size and a length for two
-# CPU cores.
+# `make demo`, detection: the main config, with the weights of the demo's pretraining, on generated data, at a size and a
+# length for two CPU cores.
 _base_ = '../mask_rcnn_fishnet150_fpn.py'
 
 classes = ('disc', 'square', 'triangle', 'star', 'ring')
