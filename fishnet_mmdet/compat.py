@@ -1,4 +1,4 @@
-"""Stand-ins for modules that mmengine imports and that newer Pythons or setuptools no longer have.
+"""What keeps mmengine and its fork working on newer releases of Python, setuptools and torch.
 
 ``pkg_resources``
     Imported by ``mmengine.utils.package_utils`` (0.10.7). Missing with setuptools 81 or newer, and without setuptools.
@@ -6,6 +6,10 @@
 ``distutils.errors``
     Imported by ``mmengine.utils.dl_utils.collect_env`` (mmengine 0.10.7, onedl-mmengine 0.10.12). Missing on Python 3.12 and
     newer without setuptools, as in a new virtual environment. Can go when neither imports it.
+``mmengine.runner.checkpoint.get_torch_safe_globals``
+    In onedl-mmengine (0.10.12) alone. While it loads a checkpoint it allows types of its own, which do not fit those of
+    ``checkpoints.allow_training_state``, and disallows them afterwards. Emptied: ours are enough. Can go when the fork
+    changes ``torch.load``'s types no longer.
 
 Two more gaps of the stack are closed elsewhere:
 
@@ -20,6 +24,8 @@ from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Optional, Sequence
+
+from mmengine.runner import checkpoint
 
 
 class Distribution:
@@ -76,3 +82,5 @@ def install() -> None:
     """Makes the stand-ins importable where nothing else has their names. A second call does nothing."""
     if not any(isinstance(finder, StandIns) for finder in sys.meta_path):
         sys.meta_path.append(StandIns())
+    if hasattr(checkpoint, 'get_torch_safe_globals'):
+        checkpoint.get_torch_safe_globals = list
