@@ -8,10 +8,14 @@ import torch.nn as nn
 from mmdet.registry import MODELS
 from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
-from torch.utils.flop_counter import FlopCounterMode
 
 from ..errors import FishNetError
 from .networks import SETTINGS, build, find_network
+
+try:
+    from torch.utils.flop_counter import FlopCounterMode
+except ImportError:
+    FlopCounterMode = None
 
 #: Classes of ImageNet-1k, and the side of the images that its published errors are for.
 CLASSES, SIDE = 1000, 224
@@ -31,8 +35,10 @@ def count_costs(name: str, size: Sequence[int] = (SIDE, SIDE), batch: int = 1) -
         head. Multiply-adds are for one image, 'saved_bytes' for the batch, by setting.
 
     Raises:
-        FishNetError: If there is no such network, or it cannot take such images.
+        FishNetError: If there is no such network, or it cannot take such images, or with torch before 2.1.
     """
+    if FlopCounterMode is None:
+        raise FishNetError(f'counting multiply-adds needs torch 2.1 or newer, and {torch.__version__} is installed')
     if min(*size, batch) < 1:
         raise FishNetError(f'size and batch must be at least 1, not {size[0]}x{size[1]} and {batch}')
     network = find_network(name)

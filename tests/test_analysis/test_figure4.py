@@ -1,9 +1,12 @@
 """The paper's Figure 4: points where they belong, labels that cover nothing."""
 
 import pytest
+import torch
 
 from fishnet_mmdet.analysis.counts import count_costs
 from fishnet_mmdet.analysis.figure4 import ERRORS, draw_errors
+
+pytestmark = pytest.mark.skipif(torch.__version__ < (2, 1), reason='torch counts operations from 2.1 on')
 
 
 def test_figure():

@@ -6,7 +6,7 @@ import pytest
 import torch
 from equal_lengths import zip_equal
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
+from torch.utils._pytree import tree_flatten
 
 from fishnet_mmdet import FishNet
 from fishnet_mmdet.models.fish import Stage
@@ -32,7 +32,7 @@ class Memory(TorchDispatchMode):
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         out = function(*args, **(kwargs or {}))
-        for tensor in tree_leaves(out):
+        for tensor in tree_flatten(out)[0]:
             if isinstance(tensor, torch.Tensor):
                 storage = tensor.untyped_storage()
                 if id(storage) not in self.alive:

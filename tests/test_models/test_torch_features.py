@@ -109,6 +109,7 @@ def test_with_cp_and_autocast(small_fish, net):
             torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5, msg=name)
 
 
+@pytest.mark.skipif(torch.__version__ < (2, 6), reason='older compilers make more graphs')
 @pytest.mark.parametrize('learns', [False, True])
 def test_compiled_without_a_break_and_not_again_for_each_size(learns, net):
     counters.clear()
@@ -127,6 +128,7 @@ def test_compiled_without_a_break_and_not_again_for_each_size(learns, net):
     assert counters['stats']['unique_graphs'] == 2 and not counters['graph_break']
 
 
+@pytest.mark.skipif(torch.__version__ < (2, 1), reason='the compiler of torch 2.0 fails on this network')
 def test_compiled_by_the_default_compiler(small_fish):
     tiny = FishNet(arch=dict(small_fish(2), tail_units=(1, 1), body_units=(1, 1)), out_indices=(0, 1)).eval()
     torch._dynamo.reset()
@@ -141,6 +143,7 @@ def test_traced(net):
         assert_close(traced(image(128, 96)), net(image(128, 96)))
 
 
+@pytest.mark.skipif(torch.__version__ < (2, 6), reason='dynamic sizes are written so from torch 2.6 on')
 def test_exported_for_all_sizes(net):
     net.eval()
     sizes = {2: torch.export.Dim.DYNAMIC, 3: torch.export.Dim.DYNAMIC}
@@ -149,6 +152,7 @@ def test_exported_for_all_sizes(net):
         assert_close(exported(image(*size)), net(image(*size)))
 
 
+@pytest.mark.skipif(torch.__version__ < (2, 6), reason='dynamic sizes are written so from torch 2.6 on')
 def test_exported_to_onnx(net, tmp_path):
     for package in ('onnx', 'onnxscript'):
         pytest.importorskip(package, reason=f'{package} writes what is exported: pip install -r requirements/dev.txt')

@@ -138,6 +138,8 @@ def test_only_the_inputs_of_convolutions_are_kept(x):
 @pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
 @pytest.mark.parametrize('way', ['autocast', 'model'])
 def test_reduced_precision(way, dtype, x):
+    if dtype == torch.float16 and torch.__version__ < (2, 1):
+        pytest.skip('torch before 2.1 computes no convolution in float16 on the CPU')
     exact = norm_relu_conv(list(make_steps(padding=1)), x)
     (exact_gradient,) = torch.autograd.grad(exact.sum(), x)
     steps = make_steps(padding=1).to(dtype if way == 'model' else torch.float32)
