@@ -4,7 +4,7 @@ A *bag* is one row of the result: the weighted sum of some rows of a table. All 
 ``index`` holds the table rows, ``weight`` their weights, and ``offsets`` (bags + 1) where each bag begins and ends.
 """
 
-from typing import NamedTuple
+from typing import Iterator, NamedTuple, Tuple
 
 import scipy.sparse
 import torch
@@ -13,7 +13,9 @@ from torch import Tensor
 
 #: Devices on which every supported torch has the embedding bag.
 EMBEDDING_BAG_DEVICES = ('cpu', 'cuda')
-#: Most values that the path without an embedding bag gathers at once.
+#: Devices whose memory SciPy can read.
+SCIPY_DEVICES = ('cpu',)
+#: Most values that are gathered at once where that is not the embedding bag's work.
 CHUNK = 1 << 24
 
 
@@ -44,13 +46,7 @@ def equal_bags(index: Tensor, weight: Tensor) -> Bags:
 
 def bag_sum(table: Tensor, bags: Bags) -> Tensor:
     """The weighted sums, shape (bags, channels). Differentiable in ``table`` and ``bags.weight``."""
-    if table.device.type not in EMBEDDING_BAG_DEVICES:
-        return _add_rows(table, bags.index, bags.bag(), bags.weight, len(bags.offsets) - 1)
-    # The table is detached since the embedding bag's own gradient sorts all reads, which takes longer than all the rest.
-    sums = F.embedding_bag(
-        bags.index, table.detach(), bags.offsets, per_sample_weights=bags.weight, mode='sum', include_last_offset=True
-    )
-    return _TableGradient.apply(sums, table, *bags) if table.requires_grad else sums
+    return _BagSum.apply(table, *bags)
 
 
 def bag_sum_backward(grad: Tensor, bags: Bags, num_rows: int) -> Tensor:
@@ -64,7 +60,7 @@ def bag_sum_backward(grad: Tensor, bags: Bags, num_rows: int) -> Tensor:
     Returns:
         Tensor: Shape (num_rows, channels).
     """
-    if grad.device.type != 'cpu':
+    if grad.device.type not in SCIPY_DEVICES:
         return _add_rows(grad, bags.bag(), bags.index, bags.weight, num_rows)
     # The gradient is a bag sum too, over the transposed matrix of weights. SciPy transposes it in linear time.
     index, weight, offsets = (tensor.detach().numpy() for tensor in bags)
@@ -74,25 +70,43 @@ def bag_sum_backward(grad: Tensor, bags: Bags, num_rows: int) -> Tensor:
 
 
 def _add_rows(source: Tensor, read: Tensor, write: Tensor, weight: Tensor, num_rows: int) -> Tensor:
-    """Adds weighted rows of ``source`` to the rows of a new tensor, in chunks of bounded memory."""
+    """Adds weighted rows of ``source`` to the rows of a new tensor."""
     result = source.new_zeros(num_rows, source.shape[1])
-    chunk = max(CHUNK // max(source.shape[1], 1), 1)
-    for part in zip(read.split(chunk), write.split(chunk), weight.split(chunk)):
-        result = result.index_add(0, part[1], source[part[0].long()] * part[2][:, None])
+    for reads, writes, weights in _chunks(source.shape[1], read, write, weight):
+        result.index_add_(0, writes, source[reads.long()] * weights[:, None])
     return result
 
 
-class _TableGradient(torch.autograd.Function):
-    """Passes sums on, and gives the table they were computed from its gradient."""
+def _weight_gradient(grad: Tensor, table: Tensor, bags: Bags) -> Tensor:
+    """The product of each read's row with the gradient of its bag, shape (reads,)."""
+    parts = [
+        torch.einsum('rc,rc->r', grad[bag], table[index.long()])
+        for bag, index in _chunks(table.shape[1], bags.bag(), bags.index)
+    ]
+    return torch.cat(parts)
+
+
+def _chunks(channels: int, *fields: Tensor) -> Iterator[Tuple[Tensor, ...]]:
+    """Divides fields of reads (reads,) so that as many rows have a bounded size."""
+    return zip(*(field.split(max(CHUNK // max(channels, 1), 1)) for field in fields))
+
+
+class _BagSum(torch.autograd.Function):
+    """The sums, with gradients that do not sort the reads, which takes longer than all the rest."""
 
     @staticmethod
-    def forward(ctx, sums, table, index, weight, offsets):
-        ctx.save_for_backward(index, weight, offsets)
-        ctx.num_rows = len(table)
-        return sums.view_as(sums)
+    def forward(ctx, table, index, weight, offsets):
+        bags = Bags(index, weight, offsets)
+        ctx.save_for_backward(table, *bags)
+        if table.device.type not in EMBEDDING_BAG_DEVICES:
+            return _add_rows(table, bags.index, bags.bag(), bags.weight, len(offsets) - 1)
+        return F.embedding_bag(index, table, offsets, per_sample_weights=weight, mode='sum', include_last_offset=True)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, grad):
-        bags = Bags(*ctx.saved_tensors)
-        return grad, bag_sum_backward(grad.contiguous(), bags, ctx.num_rows), None, None, None
+        table, *bags = ctx.saved_tensors
+        grad, bags = grad.contiguous(), Bags(*bags)
+        grad_table = bag_sum_backward(grad, bags, len(table)) if ctx.needs_input_grad[0] else None
+        grad_weight = _weight_gradient(grad, table, bags) if ctx.needs_input_grad[2] else None
+        return grad_table, None, grad_weight, None

@@ -27,7 +27,7 @@ def python(code):
 def test_importing_the_package_is_enough():
     """All of mmdet can be imported then, and so can all operators of mmcv."""
     code = 'import fishnet_mmdet, mmcv.ops, mmdet.apis, mmdet.models; print(fishnet_mmdet.ops.installed())'
-    assert python(WITHOUT_COMPILED + code) == 'True'
+    assert python(WITHOUT_COMPILED + code).endswith('True')
 
 
 def test_mmcv_can_report_its_build():
