@@ -132,10 +132,22 @@ def _modulated_geometry(kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w, di
     return Geometry(*pairs_of, deformable_group)
 
 
+def _as_read(field: Tensor, output: Tensor) -> Tensor:
+    """Offsets or masks as mmcv's compiled version 2 reads them: the memory of each image, with the output's height and width.
+
+    DyHead passes fields of one level with the map of another, which is smaller, and its weights have learned so.
+    """
+    if field.shape[2:] == output.shape[2:]:
+        return field
+    shape = field.shape[1], *output.shape[2:]
+    return field.flatten(1)[:, : shape[0] * shape[1] * shape[2]].unflatten(1, shape)
+
+
 def modulated_forward(input, weight, bias, ones, offset, mask, output, columns, *, group, with_bias, **geometry) -> None:
     """mmcv's ``modulated_deform_conv_forward``: writes ``output``."""
     if not output.numel():
         return
+    offset, mask = (_as_read(field, output) for field in (offset, mask))
     result = Product(weight, group).output(sample_taps(input, offset, mask, _modulated_geometry(**geometry)))
     write_rows(result + bias if with_bias else result, output)
 
@@ -165,7 +177,9 @@ def modulated_backward(
     product, grad = Product(weight, group), to_rows(grad_output)
     with torch.enable_grad():
         inputs = [tensor.detach().requires_grad_() for tensor in (input, offset, mask)]
-        taps = sample_taps(*inputs, _modulated_geometry(**geometry))
+        maps, *fields = inputs
+        fields = [_as_read(field, grad_output) for field in fields]
+        taps = sample_taps(maps, *fields, _modulated_geometry(**geometry))
     grads = torch.autograd.grad(taps, inputs, product.grad_taps(grad).to(taps.dtype))
     for target, value in zip((grad_input, grad_offset, grad_mask), grads):
         target.copy_(value)

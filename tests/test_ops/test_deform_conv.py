@@ -40,6 +40,26 @@ def test_forward(setting):
     torch.testing.assert_close(deform_conv2d(maps, offset, weight, *rest, False, 32), expected)
 
 
+def test_fields_of_a_larger_map_are_read_as_mmcv_reads_them():
+    """mmcv's kernel takes each image's offsets and masks as plain memory; DyHead passes those of a larger level."""
+    maps, offset, mask, weight, bias = inputs(SETTINGS[0], size=(4, 5))
+    _, large_offset, large_mask, *_ = inputs(SETTINGS[0], size=(8, 10))
+    for large, small in ((large_offset, offset), (large_mask, mask)):
+        for image in range(len(small)):
+            large[image].view(-1)[: small[image].numel()] = small[image].view(-1)
+    rest = SETTINGS[0][1:]
+    expected = modulated_deform_conv2d(maps, offset, mask, weight, bias, *rest)
+    torch.testing.assert_close(modulated_deform_conv2d(maps, large_offset, large_mask, weight, bias, *rest), expected)
+    large = [large_offset.requires_grad_(), large_mask.requires_grad_()]
+    modulated_deform_conv2d(maps, *large, weight, bias, *rest).sum().backward()
+    small = [offset.requires_grad_(), mask.requires_grad_()]
+    modulated_deform_conv2d(maps, *small, weight, bias, *rest).sum().backward()
+    for one, other in zip(large, small):
+        read = one.grad.flatten(1)[:, : other[0].numel()]
+        torch.testing.assert_close(read, other.grad.flatten(1))
+        assert not one.grad.flatten(1)[:, other[0].numel() :].any()
+
+
 @pytest.mark.parametrize('setting', SETTINGS)
 def test_gradients(setting):
     maps, offset, mask, weight, bias = (tensor.requires_grad_() for tensor in inputs(setting, size=(4, 5)))
