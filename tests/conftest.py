@@ -7,10 +7,12 @@ import runpy
 import subprocess
 import sys
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 import torch
 from mmengine.logging import MMLogger
+from mmengine.registry import DefaultScope
 from released import fill_by_rule
 from web_server import cache, saved, site  # noqa: F401  fixtures
 
@@ -124,6 +126,12 @@ def own_pickles(monkeypatch):
         monkeypatch.setattr(module, 'PICKLES_ARE_DATA', True)
 
 
+@pytest.fixture(autouse=True)
+def own_default_scope():
+    """mmengine keeps the default scope of the last config for the whole process: each test begins without one."""
+    DefaultScope._instance_dict.clear()
+
+
 @pytest.fixture(scope='session')
 def shapes(tmp_path_factory):
     """A generated data set of 4 + 3 images."""
@@ -207,7 +215,8 @@ def small_net(small_fish):
 @pytest.fixture
 def mmengine_log(caplog):
     """What mmengine's present logger logs, as the standard caplog."""
-    logger = MMLogger.get_current_instance()
+    # A logger of its own: one with a file, which a Runner of an earlier test leaves, takes some messages past the handlers.
+    logger = MMLogger.get_instance(f'test_{uuid4()}')
     logger.addHandler(caplog.handler)
     yield caplog
     logger.removeHandler(caplog.handler)

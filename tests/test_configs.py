@@ -15,6 +15,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from fishnet_mmdet import FishNet
 from fishnet_mmdet.analysis.released_fishnet import ReleasedFishNet
+from fishnet_mmdet.checkpoints.names import RELEASES
 from fishnet_mmdet.engine.configs import move_data
 from fishnet_mmdet.registry import MODELS, TRANSFORMS
 
@@ -138,7 +139,7 @@ def test_schedule_of_the_paper(trained):
 def test_released_file_goes_into_the_detector(depth, tmp_path, monkeypatch):
     weights = released_weights(depth)
     (tmp_path / 'checkpoints').mkdir()
-    save_released(weights, tmp_path / f'checkpoints/fishnet{depth}_ckpt.tar')
+    save_released(weights, tmp_path / 'checkpoints' / RELEASES[f'fishnet{depth}'].file_name)
     cfg = Config.fromfile(REPO / f'configs/mask_rcnn_fishnet{depth}_fpn.py')
     monkeypatch.chdir(tmp_path)
     model = MODELS.build(cfg.model)
@@ -239,8 +240,8 @@ def test_classifier_fits_its_data(name):
         last = model.backbone.fish.num_stages
         assert model.backbone.out_indices == (last,)
         assert cfg.model.cls_head.get('dense_size') is None or side <= 32
-        depth = cfg.model.backbone.depth
-        number = depth if isinstance(depth, int) else depth.get('depth', model.backbone.fish.depth)
+        whole = 'tail_units' in cfg.model.backbone.get('arch', {})
+        number = model.backbone.fish.depth if whole else cfg.model.backbone.depth
         assert f'{cfg.model.backbone.type.lower()}{number}_' in name
     for key in ('train', 'val', 'test'):
         dataset = cfg[f'{key}_dataloader'].dataset
@@ -255,7 +256,7 @@ def test_classifier_fits_its_data(name):
 
 @pytest.mark.parametrize('name', CLASSIFIERS)
 def test_pipelines_give_images_of_the_size(name, tmp_path):
-    register_all_modules()
+    register_all_modules(init_default_scope=False)
     side, _ = set_of(name)
     cfg = Config.fromfile(REPO / 'configs' / name)
     # Small sets have images of their size, the others of any.

@@ -39,7 +39,7 @@ def check_pretrained(checkpoint: str, trusted: bool = False) -> None:
             try:
                 find(checkpoint)
             except FishNetError as error:
-                raise FishNetError(f'{error}. Or train without pretrained weights: {FROM_SCRATCH}') from error
+                raise FishNetError(f'{error}; {FROM_SCRATCH}') from error
         return
     file = find_local(checkpoint)
     if file.is_file():
@@ -50,9 +50,7 @@ def check_pretrained(checkpoint: str, trusted: bool = False) -> None:
         remedy = f'use its name, which downloads it: {option}{names[0]}. {by_hand(names[0])}'
     else:
         remedy = f'use a file that exists, a URL, or a name that is downloaded ({", ".join(RELEASES)}): {option}NAME'
-    raise FishNetError(
-        f'there is no file {file} with pretrained weights: {remedy}. Or train without pretrained weights: {FROM_SCRATCH}'
-    )
+    raise FishNetError(f'there is no file {file} with pretrained weights: {remedy}; {FROM_SCRATCH}')
 
 
 @WEIGHT_INITIALIZERS.register_module()

@@ -19,9 +19,8 @@ from .variants import FISHES, FISHNEXTS, get_fish
 
 #: How to train a detector without pretrained weights.
 FROM_SCRATCH = (
-    'to train without pretrained weights, give the train command --from-scratch, or copy the settings of '
-    "configs/scratch/mask_rcnn_fishnet150_fpn_scratch.py: norm_cfg=dict(type='BN'), norm_eval=False, frozen_stages=-1 and "
-    "init_cfg=None in the backbone, norm_cfg=dict(type='GN', num_groups=32) in the neck and the mask head"
+    'to train without pretrained weights, add --from-scratch to the train command, or copy the settings of '
+    'configs/scratch/mask_rcnn_fishnet150_fpn_scratch.py'
 )
 
 

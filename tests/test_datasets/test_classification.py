@@ -108,7 +108,7 @@ def test_wrappers(config, serialize_data, lazy_init, as_config):
         assert isinstance(dataset, kind)
         dataset.full_init()
         assert numbers(dataset) == expected
-        assert dataset.metainfo == dict(classes=CLASSES)
+        assert dataset.metainfo['classes'] == CLASSES
         assert [dataset.get_data_info(i)['gt_label'] for i in range(len(dataset))] == [LABELS[n] for n in expected]
     assert balanced.get_cat_ids(12) == [2]
 

@@ -24,7 +24,7 @@ IN_ONE_PROCESS = pytest.mark.filterwarnings('ignore:.*has been created:UserWarni
 CONFIG = """
 _base_ = {base!r}
 model = dict(
-    backbone=dict(arch={fish!r}, out_indices=(3,)),
+    backbone=dict(depth=None, arch={fish!r}, out_indices=(3,)),
     cls_head=dict(num_classes=3, dense_size=None))
 loader = dict(batch_size=12, num_workers=0, persistent_workers=False)
 train_dataloader = dict(dataset=dict(num_classes=3), **loader)
@@ -235,9 +235,9 @@ def test_data_that_does_not_fit(config, archive, refusal):
     text = refusal(TRAIN, config)
     assert all(word in text for word in ('data/cifar10', 'cs.toronto.edu', 'data_root=FOLDER_OR_FILE'))
     options = [f'data_root={archive}', 'train_dataloader.dataset.num_classes=10']
-    assert '3 classes, and the config expects 10' in refusal(TRAIN, config, '--cfg-options', *options)
+    assert '3 classes (blue ... red), but the config has num_classes=10' in refusal(TRAIN, config, '--cfg-options', *options)
     text = refusal(TRAIN, config, '--epochs', '0', '--cfg-options', f'data_root={archive}')
-    assert '1 or more' in text
+    assert 'at least 1' in text
 
 
 def test_pretrained_classifier_trains_a_detector(trained, tiny_config, tmp_path):

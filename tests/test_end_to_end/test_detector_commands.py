@@ -13,6 +13,7 @@ from conftest import REPO, TINY_FISH
 from pycocotools.coco import COCO
 
 from fishnet_mmdet.datasets.shapes import CLASSES
+from fishnet_mmdet.ops import installed
 
 TOOLS = REPO / 'tools'
 MMDET_TOOLS = Path(mmdet.__file__).parent / '.mim' / 'tools'
@@ -180,7 +181,11 @@ def test_mmdets_own_tools(shapes, command, tmp_path):
         "model['roi_head'] = dict(bbox_head=dict(num_classes=5), mask_head=dict(num_classes=5))\n"
     )
     trained = command(MMDET_TOOLS / 'train.py', config, '--work-dir', tmp_path / 'work')
-    tested = command(MMDET_TOOLS / 'test.py', config, tmp_path / 'work/epoch_1.pth', '--work-dir', tmp_path / 'work')
+    # Without compiled operators, mmdet's test.py imports mmcv.ops before it reads the config: ours must be there by then.
+    early = tmp_path / 'early.py'
+    early.write_text('import fishnet_mmdet, runpy, sys\nsys.argv.pop(0)\nrunpy.run_path(sys.argv[0], run_name="__main__")\n')
+    test = [early, MMDET_TOOLS / 'test.py', config, tmp_path / 'work/epoch_1.pth', '--work-dir', tmp_path / 'work']
+    tested = command(*(test if installed() else test[1:]))
     assert metrics_of(tested) == metrics_of(trained)
     command(
         MMDET_TOOLS / 'train.py', config, '--work-dir', tmp_path / 'work', '--resume', '--cfg-options',

@@ -43,7 +43,7 @@ def test_config_with_an_error(says, tmp_path):
 def test_wrong_argument_of_the_network(says, tiny_config):
     config = tiny_config()
     says([TRAIN, config, '--cfg-options', 'model.backbone.head_output=nose'], 'head_output', "'refined', 'concat'")
-    says([TRAIN, config, '--cfg-options', 'model.backbone.depth=152'], '152', '99, 150, 201')
+    says([TRAIN, config, '--cfg-options', 'model.backbone.depth=152'], '152', '99, 150 or 201')
 
 
 def test_no_data(says):
@@ -54,7 +54,7 @@ def test_no_data(says):
 
 def test_no_pretrained_weights(says, tiny_config):
     config = tiny_config('mask_rcnn_fishnet150_fpn.py')
-    says([TRAIN, config], 'checkpoints/fishnet150_ckpt.tar', 'github.com', 'init_cfg.checkpoint=FILE', 'scratch')
+    says([TRAIN, config], 'checkpoints/fishnet150_ckpt.tar', 'github.com', 'dropbox.com', '--from-scratch')
 
 
 def test_fixed_norm_on_random_weights(says, tiny_config):
@@ -93,7 +93,6 @@ def test_auto_scale_lr_without_a_base(says, tiny_config):
 @pytest.mark.parametrize(
     'stub, words',
     [
-        ({'mmcv/_ext.py': 'raise ImportError("libc10.so")'}, ['compiled ops', '--no-build-isolation']),
         ({'mmdet/__init__.py': '__version__ = "2.28.2"'}, ['mmdet 3.3', '2.28.2', 'pip install']),
         ({'mmdet/__init__.py': 'import mmdet.nothing'}, ['mmdet.nothing']),
     ],
@@ -103,12 +102,5 @@ def test_unfit_environment(says, tiny_config, tmp_path, stub, words):
     for name, text in stub.items():
         file = tmp_path / 'stubs' / name
         file.parent.mkdir(parents=True, exist_ok=True)
-        if name == 'mmcv/_ext.py':
-            # All of mmcv but its ops.
-            import mmcv
-
-            (file.parent / '__init__.py').write_text(
-                f'__path__ = [__path__[0], {mmcv.__path__[0]!r}]\n__file__ = {mmcv.__file__!r}\nexec(open(__file__).read())\n'
-            )
         file.write_text(text)
     says([TRAIN, tiny_config()], *words, PYTHONPATH=str(tmp_path / 'stubs'))

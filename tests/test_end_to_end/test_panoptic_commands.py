@@ -63,7 +63,7 @@ def qualities_of(log):
 
 def test_train_and_test(shapes, command, tmp_path):
     config = tmp_path / 'tiny.py'
-    base = str(REPO / 'configs/panoptic_fpn_fishnet150.py')
+    base = str(REPO / 'configs/panoptic_fpn_fishnet150_fpn.py')
     arguments = dict(fish=TINY_FISH, data_root=f'{shapes}/', classes=CLASSES, num_classes=len(CLASSES), stuff=BACKGROUND)
     config.write_text(CONFIG.format(base=base, **arguments))
     trained = command(REPO / 'tools/train.py', config, '--work-dir', tmp_path / 'work')
