@@ -116,12 +116,9 @@ def test_schedule_of_the_paper(trained):
     for step, lr in zip(trained.steps, trained.lr):
         before, after = step
         for name, (p, grad, buffer) in before.items():
-            # As in Detectron, biases have twice the rate and no decay.
-            bias = name.endswith('.bias')
-            grad = grad + (0 if bias else 0.0001) * p
+            grad = grad + 0.0001 * p
             momentum = grad if buffer is None else 0.9 * buffer + grad
-            moved = p - (2 * lr if bias else lr) * momentum
-            torch.testing.assert_close(after[name], moved, msg=lambda m, name=name: f'{name}: {m}')
+            torch.testing.assert_close(after[name], p - lr * momentum, msg=lambda m, name=name: f'{name}: {m}')
 
     moved = {
         name for name, tensor in trained.runner.model.state_dict().items() if not torch.equal(tensor, trained.start[name])

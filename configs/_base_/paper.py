@@ -2,11 +2,10 @@
 # (arXiv:1901.03495); [5] is Detectron, [6] Goyal et al. 2017 (arXiv:1706.02677). docs/paper.md lists what still differs.
 
 # "a learning rate 0.02", "a weight decay of 0.0001 and a momentum of 0.9", "the gradients are clipped below a maximum
-# hyper-parameter of 5.0 in the first 2 epochs". From Detectron: biases have twice the rate and no weight decay.
+# hyper-parameter of 5.0 in the first 2 epochs"
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='SGD', lr=0.02, momentum=0.9, weight_decay=0.0001),
-    paramwise_cfg=dict(bias_lr_mult=2.0, bias_decay_mult=0.0),
     clip_grad=dict(max_norm=5.0, norm_type=2),
 )
 custom_hooks = [

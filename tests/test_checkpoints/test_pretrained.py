@@ -241,8 +241,7 @@ def test_a_missing_file_is_refused_with_what_to_do(make, small_fish, tmp_path):
             str(file),
             'https://github.com/kevin-ssy/FishNet',
             'model.backbone.init_cfg.checkpoint=',
-            'norm_eval=False',
-            'frozen_stages=-1',
+            '--from-scratch',
         ):
             assert word in str(error.value)
 
