@@ -10,13 +10,31 @@ from mmdet import registry as mmdet
 from mmengine.registry import Registry
 
 SCOPE = 'fishnet_mmdet'
-
-# The modules of the parents are named too: mmengine imports what a registry names before it looks into it, but not what the
-# registry's parent names.
-MODELS = Registry('model', parent=mmdet.MODELS, scope=SCOPE, locations=['mmdet.models', 'fishnet_mmdet.models'])
-DATASETS = Registry('dataset', parent=mmdet.DATASETS, scope=SCOPE, locations=['mmdet.datasets', 'fishnet_mmdet.datasets'])
-TRANSFORMS = Registry(
-    'transform', parent=mmdet.TRANSFORMS, scope=SCOPE, locations=['mmdet.datasets', 'fishnet_mmdet.datasets']
+#: The modules that register types here.
+LOCATIONS = dict(
+    MODELS='fishnet_mmdet.models',
+    DATASETS='fishnet_mmdet.datasets',
+    TRANSFORMS='fishnet_mmdet.datasets',
+    METRICS='fishnet_mmdet.engine',
+    OPTIM_WRAPPERS='fishnet_mmdet.engine',
 )
-METRICS = Registry('metric', parent=mmdet.METRICS, scope=SCOPE, locations=['mmdet.evaluation', 'fishnet_mmdet.engine'])
-OPTIM_WRAPPERS = Registry('optim_wrapper', parent=mmdet.OPTIM_WRAPPERS, scope=SCOPE, locations=['fishnet_mmdet.engine'])
+
+
+def _child(name: str) -> Registry:
+    """Our child of a registry of mmdet. mmengine imports the modules that a registry names, but not those of its parent."""
+    parent = getattr(mmdet, name)
+    own = [LOCATIONS[name]] if name in LOCATIONS else []
+    return Registry(parent.name, parent=parent, scope=SCOPE, locations=[*parent._locations, *own])
+
+
+# All of mmdet's registries have a child: mmengine warns of each that lacks the default scope of a config.
+_CHILDREN = {
+    name: _child(name)
+    for name, registry in vars(mmdet).items()
+    if isinstance(registry, Registry) and registry.scope == 'mmdet'
+}
+MODELS = _CHILDREN['MODELS']
+DATASETS = _CHILDREN['DATASETS']
+TRANSFORMS = _CHILDREN['TRANSFORMS']
+METRICS = _CHILDREN['METRICS']
+OPTIM_WRAPPERS = _CHILDREN['OPTIM_WRAPPERS']

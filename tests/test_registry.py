@@ -4,6 +4,10 @@ import subprocess
 import sys
 
 import pytest
+from mmdet import registry as mmdet_registry
+from mmengine.registry import Registry
+
+from fishnet_mmdet.registry import SCOPE
 
 SCRIPT = """
 from mmdet.registry import MODELS
@@ -36,3 +40,13 @@ assert OURS.build(dict(type='mmdet.MobileNet')).__class__ is theirs.__class__
 def test_a_users_mobilenet_and_ours(order):
     done = subprocess.run([sys.executable, '-c', SCRIPT.format(order=order)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_every_registry_of_mmdet_has_our_scope():
+    """mmengine warns for each registry that lacks the default scope of a config."""
+    registries = {
+        name: one for name, one in vars(mmdet_registry).items() if isinstance(one, Registry) and one.scope == 'mmdet'
+    }
+    assert len(registries) > 15
+    for name, registry in registries.items():
+        assert registry._search_child(SCOPE) is not None, name
