@@ -189,6 +189,29 @@ test_dataloader = dict(
 """
 
 
+def test_infer_names_the_class(trained, config, archive, command, tmp_path):
+    content = np.load(archive)
+    folder = tmp_path / 'images'
+    folder.mkdir()
+    for i, (start, end) in enumerate(zip(content['test_offsets'][:4], content['test_offsets'][1:5])):
+        (folder / f'{i}.jpg').write_bytes(content['test_jpeg'][start:end].tobytes())
+    checkpoint = trained[0] / 'epoch_3.pth'
+    log = command(TOOLS / 'infer.py', folder, config, checkpoint, '--out-dir', 'out', '--cfg-options', f'data_root={archive}')
+    assert '4 pictures' in log and len(list((tmp_path / 'out').glob('*.png'))) == 4
+    found = json.loads((tmp_path / 'out/predictions.json').read_text())
+    normalised, _ = decoded(archive, 'test')
+    model = MODELS.build(Config.fromfile(config).model)
+    model.load_state_dict(torch.load(checkpoint, weights_only=True)['state_dict'])
+    with torch.no_grad():
+        scores = model.eval()(normalised([128] * 3, [64] * 3)[:4]).softmax(1)
+    assert found['classes'] == ['blue', 'green', 'red']
+    for prediction, expected in zip(found['predictions'], scores):
+        labels = [one['label'] for one in prediction['classes']]
+        assert labels == expected.argsort(descending=True).tolist()
+        assert prediction['classes'][0]['name'] == found['classes'][labels[0]]
+        np.testing.assert_allclose([one['score'] for one in prediction['classes']], expected[labels], atol=1e-4)
+
+
 @pytest.fixture(scope='module')
 def released(tmp_path_factory):
     """A released file of FishNet-99."""

@@ -217,3 +217,26 @@ def test_infer_draws_and_writes_coco(trained, shapes, command, tmp_path):
     alone = json.loads((tmp_path / 'one/predictions.json').read_text())['annotations']
     first = [a for a in coco.dataset['annotations'] if a['image_id'] == 1]
     np.testing.assert_allclose([a['bbox'] for a in alone], [a['bbox'] for a in first], atol=1e-3)
+
+
+def test_infer_overwrites_nothing(trained, shapes, refusal, command, tmp_path):
+    config, checkpoint, _ = trained
+    folder = tmp_path / 'images'
+    folder.mkdir()
+    image = next(iter(sorted((shapes / 'val').iterdir()))).read_bytes()
+    for name in ('a.jpg', 'a.jpeg', 'b.jpg'):
+        (folder / name).write_bytes(image)
+    infer = [TOOLS / 'infer.py', folder, config, checkpoint, '--out-dir']
+    assert 'name another folder' in refusal(*infer, folder)
+    command(*infer, tmp_path / 'out')
+    assert {file.name for file in (tmp_path / 'out').glob('*.png')} == {'a.jpg.png', 'a.jpeg.png', 'b.png'}
+
+
+def test_infer_is_strict(trained, shapes, tiny_config, refusal, tmp_path):
+    config, checkpoint, _ = trained
+    infer = [TOOLS / 'infer.py', shapes / 'val']
+    other = tiny_config(more="model['rpn_head']['feat_channels'] = 16", name='other.py')
+    assert 'does not fit this MaskRCNN' in refusal(*infer, other, checkpoint, '--out-dir', tmp_path / 'out')
+    if not torch.cuda.is_available():
+        message = refusal(*infer, config, checkpoint, '--out-dir', tmp_path / 'out', '--device', 'cuda:0')
+        assert 'the device cuda:0 cannot be used here' in message

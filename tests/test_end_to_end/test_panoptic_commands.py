@@ -1,7 +1,9 @@
 """Panoptic FPN end to end, on generated shapes: train, test, and what the commands say of what it cannot do."""
 
+import json
 import re
 
+import cv2
 import pytest
 from conftest import REPO, TINY_FISH
 
@@ -77,3 +79,19 @@ def test_train_and_test(shapes, command, tmp_path):
     assert len(list((tmp_path / 'work').glob('*/shown/*'))) == 3
     refused = command(*test, '--tta', status=1)
     assert 'a PanopticFPN always predicts masks: test it without --tta' in refused and 'Traceback' not in refused
+
+    out = tmp_path / 'inferred'
+    log = command(REPO / 'tools/infer.py', shapes / 'val', config, tmp_path / 'work/epoch_1.pth', '--out-dir', out)
+    found = json.loads((out / 'predictions.json').read_text())
+    assert '3 pictures' in log and len(found['images']) == len(found['annotations']) == 3
+    assert [one['isthing'] for one in found['categories']] == [1] * len(CLASSES) + [0]
+    for image, annotation in zip(found['images'], found['annotations']):
+        # COCO's format: the colour of a pixel is the id of its segment.
+        blue, green, red = cv2.imread(str(out / annotation['file_name'])).astype(int).transpose(2, 0, 1)
+        ids = red + 256 * green + 256**2 * blue
+        assert ids.shape == (image['height'], image['width'])
+        areas = {segment['id']: segment['area'] for segment in annotation['segments_info']}
+        assert areas == {i: (ids == i).sum() for i in set(ids.flat) - {0}}
+        for segment in annotation['segments_info']:
+            x, y, w, h = segment['bbox']
+            assert (ids[y : y + h, x : x + w] == segment['id']).sum() == segment['area']
