@@ -184,7 +184,7 @@ def test_before_torch_2_6_a_release_is_refused_and_not_downloaded(released, site
 def test_the_check_before_training_says_how_to_train_without(site, cache):
     url = site.put('/x.pth', b'<html>')
     for checkpoint in (url, 'checkpoints/fishnet150_ckpt.tar', 'fishnet1500'):
-        with pytest.raises(FishNetError, match='Or train without pretrained weights: .*norm_eval=False'):
+        with pytest.raises(FishNetError, match='to train without pretrained weights, add --from-scratch'):
             check_pretrained(checkpoint)
 
 

@@ -4,6 +4,7 @@ import copy
 import io
 import os
 import pickle
+import shutil
 import socket
 
 import numpy as np
@@ -129,6 +130,7 @@ def test_compiled_without_a_break_and_not_again_for_each_size(learns, net):
 
 
 @pytest.mark.skipif(torch.__version__ < (2, 1), reason='the compiler of torch 2.0 fails on this network')
+@pytest.mark.skipif(not shutil.which('g++'), reason='the default compiler of torch needs g++')
 def test_compiled_by_the_default_compiler(small_fish):
     tiny = FishNet(arch=dict(small_fish(2), tail_units=(1, 1), body_units=(1, 1)), out_indices=(0, 1)).eval()
     torch._dynamo.reset()
