@@ -7,6 +7,17 @@ from functools import partial
 from typing import Callable, Dict, List
 
 import torch
+from mmcv.ops import (
+    MultiScaleDeformableAttention,
+    batched_nms,
+    deform_conv2d,
+    modulated_deform_conv2d,
+    nms,
+    nms_match,
+    roi_align,
+    sigmoid_focal_loss,
+    soft_nms,
+)
 from torch import Tensor
 
 #: Image of the cases, and the strides and channels of the feature maps that it has.
@@ -40,8 +51,6 @@ def feature_maps(layout: torch.memory_format) -> List[Tensor]:
 
 def roi_align_case(count: int, bins: int, sampling: int, layout: torch.memory_format, backward: bool) -> Callable:
     """RoIAlign of boxes on the map that mmdet reads each of them from."""
-    from mmcv.ops import roi_align
-
     maps, some = feature_maps(layout), boxes(count)
     scale = ((some[:, 2] - some[:, 0]) * (some[:, 3] - some[:, 1])).sqrt()
     level = torch.log2(scale / 56 + 1e-6).floor().clamp(0, len(maps) - 1)
@@ -60,40 +69,30 @@ def roi_align_case(count: int, bins: int, sampling: int, layout: torch.memory_fo
 
 def nms_case(count: int, crowd: bool) -> Callable:
     """NMS of one image."""
-    from mmcv.ops import nms
-
     some, scores = (crowded if crowd else boxes)(count), torch.rand(count)
     return lambda: nms(some, scores, 0.7)
 
 
 def batched_nms_case() -> Callable:
     """The NMS of an RPN: 1000 boxes of each of four maps and 819 of the last."""
-    from mmcv.ops import batched_nms
-
     some, scores, levels = crowded(4819), torch.rand(4819), torch.arange(4819) // 1000
     return lambda: batched_nms(some, scores, levels, dict(type='nms', iou_threshold=0.7))
 
 
 def soft_nms_case(count: int) -> Callable:
     """Soft-NMS with mmdet's settings."""
-    from mmcv.ops import soft_nms
-
     some, scores = crowded(count), torch.rand(count)
     return lambda: soft_nms(some, scores, 0.5, min_score=0.05)
 
 
 def nms_match_case(count: int) -> Callable:
     """NMS match."""
-    from mmcv.ops import nms_match
-
     dets = torch.cat((crowded(count), torch.rand(count, 1)), 1)
     return lambda: nms_match(dets, 0.5)
 
 
 def deform_conv_case(modulated: bool, backward: bool) -> Callable:
     """A 3 x 3 layer of ResNet's third stage."""
-    from mmcv.ops import deform_conv2d, modulated_deform_conv2d
-
     x, weight = torch.randn(1, 256, 50, 84, requires_grad=True), torch.randn(256, 256, 3, 3, requires_grad=True)
     offset = torch.randn(1, 18, 50, 84, requires_grad=True)
     mask, grad = torch.rand(1, 9, 50, 84, requires_grad=True), torch.randn(1, 256, 50, 84)
@@ -111,8 +110,6 @@ def deform_conv_case(modulated: bool, backward: bool) -> Callable:
 
 def attention_case() -> Callable:
     """The attention of Deformable DETR over four maps; on the CPU mmcv's module does not use its operators."""
-    from mmcv.ops import MultiScaleDeformableAttention
-
     shapes = torch.tensor([[IMAGE[0] // stride, IMAGE[1] // stride] for stride in (16, 32, 64, 128)])
     keys = int(shapes.prod(1).sum())
     starts = torch.cat((torch.zeros(1, dtype=torch.long), shapes.prod(1).cumsum(0)[:-1]))
@@ -126,8 +123,6 @@ def attention_case() -> Callable:
 
 def focal_loss_case() -> Callable:
     """RetinaNet's loss of 100,000 anchors; mmcv has it for GPUs only."""
-    from mmcv.ops import sigmoid_focal_loss
-
     logits, target = torch.randn(100000, 80, requires_grad=True), torch.randint(81, (100000,))
     return lambda: sigmoid_focal_loss(logits, target, 2.0, 0.25, None, 'sum').backward()
 

@@ -11,7 +11,7 @@ from time import perf_counter
 from types import ModuleType
 from typing import Callable, Dict, Iterator, List, Optional
 
-import mmcv
+import mmcv.ops
 import torch
 
 from ..ops import OPERATORS, installed
@@ -26,8 +26,6 @@ def compiled() -> Optional[ModuleType]:
 @contextmanager
 def in_effect(operators: ModuleType) -> Iterator[None]:
     """Lets all modules of mmcv.ops call these operators."""
-    import mmcv.ops  # noqa: F401  after the operators of this package are installed
-
     modules = [module for name, module in list(sys.modules.items()) if name.startswith('mmcv.ops.')]
     before = {module: module.ext_module for module in modules if 'ext_module' in vars(module)}
     try:

@@ -3,6 +3,8 @@
 from typing import Callable
 
 import torch
+from mmdet.registry import MODELS
+from mmdet.utils import register_all_modules
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 from mmengine.runner import Runner
@@ -20,9 +22,6 @@ def training_iteration(cfg: Config) -> Callable[[], None]:
     Args:
         cfg (Config): A config whose data set is there.
     """
-    from mmdet.registry import MODELS  # after the operators of this package are installed
-    from mmdet.utils import register_all_modules
-
     register_all_modules()
     for _, value in list(walk(cfg.model)):
         if isinstance(value, dict) and 'Pretrained' in str((value.get('init_cfg') or {}).get('type', '')):

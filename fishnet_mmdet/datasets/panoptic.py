@@ -47,7 +47,7 @@ class LoadPanopticSegments(BaseTransform):
     """
 
     def __init__(self, backend_args: Optional[dict] = None) -> None:
-        # Here, since it needs mmcv's compiled ops, and the package is to be imported without them.
+        # Imported here: mmdet's transforms take a second to import, and the backbone alone does not need them.
         from mmdet.datasets.transforms import LoadAnnotations
 
         self.load_boxes = LoadAnnotations()
@@ -55,7 +55,7 @@ class LoadPanopticSegments(BaseTransform):
 
     def transform(self, results: dict) -> dict:
         """Adds the annotations of an image. An image without a PNG, as in a test set, gets only its boxes."""
-        from mmdet.structures.mask import BitmapMasks
+        from mmdet.structures.mask import BitmapMasks  # as above
 
         results = self.load_boxes(results)
         file = results.get('seg_map_path')
