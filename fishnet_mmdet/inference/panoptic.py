@@ -36,7 +36,7 @@ class PanopticSegmentation:
                 box = [columns.min(), rows.min(), np.ptp(columns) + 1, np.ptp(rows) + 1]
                 segments.append(
                     dict(
-                        id=segment_id(label, number),
+                        id=int(segment_id(label, number)),
                         category_id=int(label) + 1,
                         area=len(rows),
                         bbox=[int(value) for value in box],
