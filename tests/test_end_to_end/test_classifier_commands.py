@@ -280,18 +280,18 @@ train_cfg = dict(max_epochs=1, val_interval=100)
     losses = runner.message_hub.get_scalar('train/loss').data[0]
     assert len(losses) == 4 and np.isfinite(losses).all()
 
-    stage1 = torch.load(checkpoint, weights_only=True)['state_dict']
+    classifier = torch.load(checkpoint, weights_only=True)['state_dict']
     moved = 0
     for name, tensor in runner.model.backbone.state_dict().items():
-        start = stage1[f'backbone.{name}']
+        start = classifier[f'backbone.{name}']
         if 'norm' in name or name.startswith('stem.'):
             assert torch.equal(tensor, start), name
         else:
             torch.testing.assert_close(tensor, start, rtol=0.1, atol=0.02, msg=lambda text, name=name: f'{name}: {text}')
             moved += not torch.equal(tensor, start)
     assert moved > 50
-    # The statistics are those of stage 1's images, not of a network that was never trained.
-    assert stage1['backbone.stem.norm1.running_mean'].abs().max() > 0.01
+    # The statistics are those of the classifier's images, not of a network that was never trained.
+    assert classifier['backbone.stem.norm1.running_mean'].abs().max() > 0.01
 
 
 def test_compare_small_images_prints_the_table(command, tmp_path):
