@@ -12,7 +12,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from .checks import check_arguments, check_image
 from .fish import Fish
-from .fused import to_channels_last, to_contiguous
+from .fused import as_returned, to_channels_last
 from .parts import Body, Bridge, Head, PlainStem, Stem, Tail
 from .units import Options
 from .variants import FISHES, FISHNEXTS, get_fish
@@ -180,9 +180,7 @@ class FishNet(BaseModule):
         levels = features.head
         if self.head_output == 'refined':
             levels = features.refined + features.head[len(features.refined) :]
-        # mmcv's operators, such as RoIAlign and deformable convolution, read channels-last tensors as if they were
-        # contiguous, without an error. A neck keeps the layout of its input, so the outputs are contiguous.
-        return tuple(to_contiguous(levels[i]) if self.fused else levels[i].contiguous() for i in self.out_indices)
+        return tuple(as_returned(levels[i]) if self.fused else levels[i].contiguous() for i in self.out_indices)
 
     def train(self, mode: bool = True) -> 'FishNet':
         """Sets training mode. Frozen parts, and BN with ``norm_eval``, stay in evaluation mode."""

@@ -6,8 +6,8 @@ the output of each ReLU for the backward pass, and each module writes new memory
 - :func:`norm_relu_conv`: where BN is frozen, norm and ReLU are one pass over memory, and only the input of each convolution
   is saved.
 - :class:`MaxPool2x2`: saves one byte for each output value, not its input and a 64-bit index.
-- :func:`to_channels_last` and :func:`to_contiguous`: the network computes in the layout in which cuDNN and oneDNN are
-  fastest, and returns features in PyTorch's default layout.
+- :func:`to_channels_last` and :func:`as_returned`: the network computes in the layout in which cuDNN and oneDNN are
+  fastest, and returns features in it too, unless mmcv has compiled operators, which need PyTorch's default layout.
 - A residual unit adds its shortcut in place.
 
 When it runs. With ``FishNet(fused=True)``, the default. The plain modules run in its place, without a setting, where it
@@ -31,17 +31,17 @@ consists of PyTorch's own modules and works wherever mmdet's ResNet works. The w
 """
 
 from .conditions import has_hooks, is_tracing, must_run_plain
-from .layout import to_channels_last, to_contiguous
+from .layout import as_returned, to_channels_last
 from .max_pool import MaxPool2x2
 from .pre_activation import norm_relu, norm_relu_conv
 
 __all__ = [
     'MaxPool2x2',
+    'as_returned',
     'has_hooks',
     'is_tracing',
     'must_run_plain',
     'norm_relu',
     'norm_relu_conv',
     'to_channels_last',
-    'to_contiguous',
 ]

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from ...ops import installed
 from .conditions import is_tracing, is_transformed, must_run_plain
 
 #: Rows that the CPU copies at once: few enough that its cache still holds them for the next channel.
@@ -19,6 +20,21 @@ def to_channels_last(x: Tensor) -> Tensor:
     if not is_tracing(x) and is_transformed():
         return x
     return x.contiguous(memory_format=torch.channels_last)
+
+
+def as_returned(x: Tensor) -> Tensor:
+    """A feature in the layout in which the network returns it, which a neck keeps.
+
+    Our operators read both layouts, and channels-last faster. mmcv's compiled ones, such as RoIAlign and deformable
+    convolution, read channels-last tensors as if they were contiguous, without an error.
+
+    Args:
+        x (Tensor): (n, c, h, w) in any layout.
+
+    Returns:
+        Tensor: The same values: as they are where our operators are in effect, else contiguous.
+    """
+    return x if installed() else to_contiguous(x)
 
 
 def to_contiguous(x: Tensor) -> Tensor:
