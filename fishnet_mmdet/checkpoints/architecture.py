@@ -10,7 +10,7 @@ from ..errors import FishNetError
 from ..models import FISHES, FISHNEXTS
 from ..models.fish import EXPANSION
 from ..models.released import PARTS, rename_released, source_of
-from .reading import some
+from .text import some
 
 KINDS = dict(
     authors='a released classifier, {}',

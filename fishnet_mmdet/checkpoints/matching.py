@@ -12,7 +12,8 @@ from ..errors import FishNetError
 from ..models import as_classifier_weights
 from .architecture import describe
 from .locate import local_file
-from .reading import read_checkpoint, some, weights_in
+from .reading import read_checkpoint, weights_in
+from .text import some
 
 COUNT = 'num_batches_tracked'
 

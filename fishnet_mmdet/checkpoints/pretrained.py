@@ -15,7 +15,8 @@ from .first_convolution import FIRST, adapt
 from .locate import by_hand, find, find_local, is_first_of_machine, local_file
 from .matching import COUNT, check_finite, differences
 from .names import RELEASES
-from .reading import check_trust, read_checkpoint, some, weights_in
+from .reading import check_trust, read_checkpoint, weights_in
+from .text import some
 from .urls import is_remote, printable
 
 

@@ -10,7 +10,8 @@ from ..checkpoints import trust_pickled_files
 from ..checkpoints.architecture import detect
 from ..checkpoints.first_convolution import FIRST
 from ..checkpoints.locate import local_file
-from ..checkpoints.reading import file_format, read_checkpoint, some, weights_in
+from ..checkpoints.reading import file_format, read_checkpoint, weights_in
+from ..checkpoints.text import some
 from ..checkpoints.urls import printable
 from .arguments import add_checkpoint_options
 
