@@ -16,7 +16,7 @@ from ..models import FISHES, FISHNEXTS, FishNet
 from .architecture import FishWeights, detect
 from .first_convolution import FIRST, adapt
 from .locate import local_file
-from .matching import COUNT, check_finite, differences
+from .matching import COUNT, check_numbers, differences
 from .reading import read_checkpoint, weights_in
 
 SUFFIXES = ('.pth', '.safetensors')
@@ -59,7 +59,7 @@ def convert(
             **{f'backbone.{name}': tensor for name, tensor in found.backbone.items()},
             **{f'cls_head.{name}': tensor for name, tensor in found.cls_head.items()},
         }
-    check_finite(weights, source)
+    check_numbers(weights, source)
     meta = dict(arch=found.architecture.name, source=source.name)
     return write(dict(meta=meta, state_dict=plain(weights)), out, source)
 
@@ -73,7 +73,7 @@ def check_whole(found: FishWeights, source: Path) -> None:
     if not found.architecture.depth:
         return
     fish = (FISHES if found.architecture.type == 'FishNet' else FISHNEXTS)[found.architecture.depth]
-    last = max((int(stage) for stage in re.findall(r'head\.stage(\d+)\.refine', ' '.join(found.backbone))), default=0)
+    last = max((int(stage) for stage in re.findall(r'head\.stage(\d{1,2})\.refine', ' '.join(found.backbone))), default=0)
     if not last or any(name.startswith(f'head.stage{last}.transfer') for name in found.backbone):
         outputs = dict(out_indices=(last,), head_output='concat')
     else:

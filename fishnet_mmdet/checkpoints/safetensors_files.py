@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Union
 
 from ..errors import FishNetError
+from .hashes import check_hash
 from .text import shown
 
 #: In bytes. The largest detectors have some 0.3 MB; the library takes 100 MB, which become many more in memory.
@@ -20,7 +21,7 @@ def read_safetensors(file: Union[str, Path]) -> dict:
         dict: ``dict(meta=..., state_dict=...)``.
 
     Raises:
-        FishNetError: If it is damaged, or the library is not there.
+        FishNetError: If it is damaged, it has another hash than its name says, or the library is not there.
     """
     try:
         # Imported here: an optional package.
@@ -29,6 +30,8 @@ def read_safetensors(file: Union[str, Path]) -> dict:
         raise FishNetError(
             f'{file} is a file of safetensors, and the library is not there: pip install safetensors'
         ) from error
+    # `convert` writes the file's hash into its name.
+    check_hash(Path(file), Path(file).name)
     try:
         with safe_open(file, framework='pt', device='cpu') as opened:
             state_dict = {name: opened.get_tensor(name) for name in opened.keys()}

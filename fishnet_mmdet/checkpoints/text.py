@@ -7,6 +7,8 @@ from typing import Sequence, Union
 from ..errors import FishNetError
 
 LONGEST = 100
+#: Of names with shapes.
+LONGEST_NAME = 200
 SHOWN_NAMES = 5
 #: Linux allows no longer path.
 LONGEST_PATH = 4096
@@ -23,7 +25,7 @@ def shown(text: str, longest: int = LONGEST) -> str:
 
 def some(names: Sequence[str]) -> str:
     """The first of some names."""
-    return ', '.join(map(shown, names[:SHOWN_NAMES])) + (' ...' if len(names) > SHOWN_NAMES else '')
+    return ', '.join(shown(name, LONGEST_NAME) for name in names[:SHOWN_NAMES]) + (' ...' if len(names) > SHOWN_NAMES else '')
 
 
 def check_path(file: Union[str, Path]) -> None:

@@ -6,10 +6,14 @@ from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 from ..errors import FishNetError
+from .text import shown
 
 #: Names of query parameters whose values are not printed.
 SECRETS = r'((?:^|&)[^=&]*(?:token|key|sig|pass|pwd|secret|auth|credential)[^=&]*=)[^&]*'
 HIDDEN = '***'
+#: The beginning of a URL that has no user or password, whatever characters those may have.
+PLAIN_HOST = r'(?:[\w.-]*|\[[\da-fA-F:.]*\])(?::\d*)?(?:[/?#]|$)'
+LONGEST_URL = 500
 LONGEST_NAME = 100
 
 
@@ -28,7 +32,10 @@ def split(url: str) -> SplitResult:
         parts = urlsplit(url)
         parts.port  # noqa: B018  raises ValueError where the port is no number
     except ValueError as error:
-        raise FishNetError(f'{printable(url)} is not a valid URL: {error}') from error
+        # The error names what it took for the port, which may be a part of a password.
+        raise FishNetError(
+            f'{printable(url)} is not a valid URL: quote / ? # and @ in a password as %2F %3F %23 %40'
+        ) from error
     if parts.scheme not in ('http', 'https'):
         raise FishNetError(f'{printable(url)} cannot be downloaded: the URL must begin with https, http or file')
     if not parts.hostname or not Path(unquote(parts.path)).name:
@@ -41,9 +48,10 @@ def printable(url: str) -> str:
     scheme, mark, rest = url.partition('://')
     if not mark:
         return url
-    place, mark, query = re.sub(r'^[^/?#]*@', f'{HIDDEN}@', rest).partition('?')
+    rest = rest.partition('#')[0] if re.match(PLAIN_HOST, rest) else HIDDEN + ''.join(re.findall('@[^@]*$', rest))
+    place, mark, query = rest.partition('?')
     query = re.sub(SECRETS, rf'\g<1>{HIDDEN}', query, flags=re.IGNORECASE)
-    return f'{scheme}://{place}{mark}{query}'
+    return shown(f'{scheme}://{place}{mark}{query}', LONGEST_URL)
 
 
 def cache_name(url: str) -> str:
