@@ -203,7 +203,7 @@ def test_a_missing_file_of_a_release_is_known(checkpoint, name, cache):
 def test_a_name_that_is_unknown(cache):
     with pytest.raises(FishNetError) as error:
         check_pretrained('fishnet_150')
-    for word in ('there is no file fishnet_150', *RELEASES):
+    for word in ('there is no checkpoint file fishnet_150', *RELEASES):
         assert word in str(error.value)
 
 
