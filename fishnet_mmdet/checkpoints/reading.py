@@ -154,6 +154,9 @@ def weights_in(checkpoint: dict, file: Union[str, Path]) -> Dict[str, Tensor]:
         raise FishNetError(
             f'{file} holds no weights: no state_dict of names and tensors, but {some([*map(str, checkpoint)]) or "nothing"}'
         )
+    strangers = [name for name, _ in items if not isinstance(name, str)]
+    if strangers:
+        raise FishNetError(f'{file} has a {type(strangers[0]).__name__} as the name of a tensor: no state_dict has such names')
     for name, value in weights.items():
         if isinstance(value, Unusable):
             raise FishNetError(f'{file}: {shown(name)} is {value.kind}: save it as a plain tensor, tensor.to_dense() say')
