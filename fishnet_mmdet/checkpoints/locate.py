@@ -70,6 +70,14 @@ def find(checkpoint: str) -> Path:
     return present
 
 
+def file_before_run(checkpoint: str) -> Path:
+    """As :func:`local_file`, before the processes of a run are connected: the first one of each machine downloads.
+
+    The file of another process need not exist yet.
+    """
+    return find(checkpoint) if is_first_of_machine() else _expected(checkpoint)
+
+
 def find_local(checkpoint: str) -> Optional[Path]:
     """The file of a checkpoint if it is on this machine. The file of a path need not exist; None: has to be downloaded.
 

@@ -269,7 +269,8 @@ def strange_keys(draw, weights):
     leaves = st.one_of(st.none(), st.integers(), st.booleans(), st.floats(), st.binary(max_size=4))
     keys = st.recursive(leaves, lambda inner: st.tuples(inner, inner))
     more = {draw(keys): torch.ones(2) for _ in range(3)}
-    return 'pth', saved({**weights, **more}, **{'meta2': more})
+    among = more if draw(st.booleans()) else {}
+    return 'pth', saved({**weights, **among}, optimizer=more)
 
 
 def strange_types(draw, weights):
