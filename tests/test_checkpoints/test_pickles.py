@@ -87,8 +87,6 @@ CALLS = {
     'a name alone': Global('torch._utils _rebuild_tensor_v2'),
     'containers without end': Raw(b')' + b'\x85' * 1000),
     'values without end': Raw(b']' + LEVELS * 10),
-        b']' + b'q\x01](' + b'h\x01' * 9 + b'e' + b''.join(b'q\x01](' + b'h\x01' * 9 + b'e' for _ in range(9))
-    ),
     'an opcode of later protocols': Raw(b'\x8f'),
     'a tensor outside of its storage': tensor(storage('0', 4), (2, 2), (2, 1), 1),
     'a tensor before its storage': tensor(storage('0', 4), (1,), (1,), -1),
