@@ -68,7 +68,8 @@ def read_legacy(opened: BinaryIO) -> Any:
     """
     size = opened.seek(0, io.SEEK_END)
     opened.seek(0)
-    magic, protocol, system = (read_pickle(opened, size, None) for _ in range(3))
+    stream = Bounded(opened, size)
+    magic, protocol, system = (read_pickle(stream, size, None) for _ in range(3))
     if magic != LEGACY_MAGIC or protocol != LEGACY_PROTOCOL or system['little_endian'] is not True:
         raise UnpicklingError('another beginning than torch.save writes')
     storages: Dict[str, Storage] = {}
@@ -88,9 +89,9 @@ def read_legacy(opened: BinaryIO) -> Any:
             raise UnpicklingError('a storage of two sizes')
         return Storage(kind, storages[key].untyped)
 
-    content = read_pickle(opened, size, storage)
+    content = read_pickle(stream, size, storage)
     # The numbers follow the pickles: the storages in the order of these keys, each behind its size.
-    keys = read_pickle(opened, size, None)
+    keys = read_pickle(stream, size, None)
     if sorted(keys) != sorted(storages):
         raise UnpicklingError('other storages than the tensors have')
     for key in keys:
@@ -99,6 +100,20 @@ def read_legacy(opened: BinaryIO) -> Any:
         if count * kind.size != len(untyped) or (count and opened.readinto(memory_of(untyped)) != len(untyped)):
             raise UnpicklingError('a storage of another size than its numbers')
     return content
+
+
+class Bounded:
+    """A file whose :meth:`read` takes no more memory than the file has bytes; that of Python takes as much as is asked for."""
+
+    def __init__(self, opened: BinaryIO, size: int) -> None:
+        self.opened = opened
+        self.size = size
+        self.tell = opened.tell
+        self.readline = opened.readline
+
+    def read(self, size: int) -> bytes:
+        """The next bytes."""
+        return self.opened.read(min(size, self.size))
 
 
 def checked(pid: tuple, length: int) -> tuple:

@@ -14,6 +14,7 @@ import random
 import subprocess
 import sys
 import tempfile
+import warnings
 from collections import Counter
 from pathlib import Path
 
@@ -133,6 +134,7 @@ def main(arguments=None) -> int:
     parser.add_argument('--package', type=Path, default=REPO, help='checkout whose fishnet_mmdet reads the files')
     parser.add_argument('--keep', type=Path, help='keep the files in this folder')
     args = parser.parse_args(arguments)
+    warnings.simplefilter('ignore')  # of zipfile and torch, about the strange files
     with tempfile.TemporaryDirectory() as temporary:
         folder = args.keep or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
