@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import random
+import select
 import subprocess
 import sys
 import tempfile
@@ -41,8 +42,8 @@ FISH = dict(
     head_dilations=(1, 1),
 )
 CHECKS = list(HealthCheck)
-#: Seconds without a line of the reader, whose own limit is shorter, after which it is ended.
-SILENCE = 60
+#: Seconds without a line of the reader, after which it is ended. Its own limit for a file is shorter, but does not end C++.
+SILENCE = 30
 
 
 def weights_of_fish() -> dict:
@@ -95,19 +96,20 @@ def read_all(folder: Path, number: int, package: Path) -> list:
     environment = {**os.environ, 'PYTHONPATH': str(package), 'OMP_NUM_THREADS': '1', 'TORCH_FORCE_WEIGHTS_ONLY_LOAD': '1'}
     while first < number:
         command = [sys.executable, '-W', 'ignore', Path(__file__).with_name('reader.py'), folder, str(first)]
-        with subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as reader:
-            try:
-                out, err = reader.communicate(timeout=SILENCE + 2 * number)
-            except subprocess.TimeoutExpired:
-                reader.kill()
-                out, err = reader.communicate()
+        with subprocess.Popen(
+            command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        ) as reader:
+            out = b''
+            while select.select([reader.stdout], [], [], SILENCE)[0] and (block := os.read(reader.stdout.fileno(), 1 << 16)):
+                out += block
+            is_silent = reader.poll() is None and not select.select([reader.stdout], [], [], 0)[0]
+            reader.kill()
         lines = [json.loads(line) for line in out.decode().splitlines() if line.startswith('[')]
         if not lines:
-            sys.exit(f'the reader did not begin: {err.decode()[-2000:]}')
+            sys.exit(f'the reader did not begin: {" ".join(map(str, command))}')
         outcomes += [line for line in lines if line[2]]
         if lines[-1][2] is None:  # it ended while it read this file
-            status = reader.returncode
-            outcomes.append([*lines[-1][:2], 'hang' if status == -9 else f'crash: status {status}'])
+            outcomes.append([*lines[-1][:2], 'hang' if is_silent else f'crash: status {reader.returncode}'])
         first = lines[-1][0] + 1
     return outcomes
 
