@@ -329,9 +329,9 @@ def test_a_released_file_with_the_accuracy_as_it_was_recorded(best, legacy, tmp_
 @pytest.mark.parametrize('legacy', [True, False])
 def test_tensors_of_a_gpu_come_to_the_cpu(legacy, tmp_path, monkeypatch):
     file = tmp_path / 'gpu.tar'
-    monkeypatch.setattr(torch.serialization, 'location_tag', lambda storage: 'cuda:0')
-    save_released(weights(), file, legacy=legacy)
-    monkeypatch.undo()
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.serialization, 'location_tag', lambda storage: 'cuda:0')
+        save_released(weights(), file, legacy=legacy)
     assert b'cuda:0' in file.read_bytes()
     if not torch.cuda.is_available():
         with pytest.raises((RuntimeError, pickle.UnpicklingError), match='CUDA'):
