@@ -100,7 +100,10 @@ def read_all(folder: Path, number: int, package: Path) -> list:
             command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
         ) as reader:
             out = b''
-            while select.select([reader.stdout], [], [], SILENCE)[0] and (block := os.read(reader.stdout.fileno(), 1 << 16)):
+            # The first line comes after the imports.
+            while select.select([reader.stdout], [], [], SILENCE if out else 10 * SILENCE)[0] and (
+                block := os.read(reader.stdout.fileno(), 1 << 16)
+            ):
                 out += block
             is_silent = reader.poll() is None and not select.select([reader.stdout], [], [], 0)[0]
             reader.kill()
