@@ -43,7 +43,7 @@ FISH = dict(
 )
 CHECKS = list(HealthCheck)
 #: Seconds without a line of the reader, after which it is ended. Its own limit for a file is shorter, but does not end C++.
-SILENCE = 30
+SILENCE = 60
 
 
 def weights_of_fish() -> dict:
@@ -96,16 +96,9 @@ def read_all(folder: Path, number: int, package: Path) -> list:
     environment = {**os.environ, 'PYTHONPATH': str(package), 'OMP_NUM_THREADS': '1', 'TORCH_FORCE_WEIGHTS_ONLY_LOAD': '1'}
     while first < number:
         command = [sys.executable, '-W', 'ignore', Path(__file__).with_name('reader.py'), folder, str(first)]
-        with subprocess.Popen(
-            command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-        ) as reader:
-            out = b''
-            # The first line comes after the imports.
-            while select.select([reader.stdout], [], [], SILENCE if out else 10 * SILENCE)[0] and (
-                block := os.read(reader.stdout.fileno(), 1 << 16)
-            ):
-                out += block
-            is_silent = reader.poll() is None and not select.select([reader.stdout], [], [], 0)[0]
+        pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        with subprocess.Popen(command, cwd=folder, env=environment, **pipes) as reader:
+            out, is_silent = received(reader.stdout.fileno())
             reader.kill()
         lines = [json.loads(line) for line in out.decode().splitlines() if line.startswith('[')]
         if not lines:
@@ -115,6 +108,17 @@ def read_all(folder: Path, number: int, package: Path) -> list:
             outcomes.append([*lines[-1][:2], 'hang' if is_silent else f'crash: status {reader.returncode}'])
         first = lines[-1][0] + 1
     return outcomes
+
+
+def received(pipe: int) -> tuple:
+    """All bytes of a pipe, and whether it is silent before its end."""
+    out, silence = b'', 10 * SILENCE  # the first line comes after the imports
+    while select.select([pipe], [], [], silence)[0]:
+        block = os.read(pipe, 1 << 16)
+        if not block:
+            return out, False
+        out, silence = out + block, SILENCE
+    return out, True
 
 
 def table(of: list, outcomes: list) -> list:
