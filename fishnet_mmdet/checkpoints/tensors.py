@@ -89,6 +89,7 @@ class TensorMaker:
             'torch._utils._rebuild_parameter': self.parameter,
             'torch._utils._rebuild_parameter_with_state': self.parameter,
             'torch._tensor._rebuild_from_type_v2': self.tensor_of_type,
+            'torch.serialization._get_layout': unusable('a layout'),
             'torch._utils._rebuild_sparse_tensor': unusable('a sparse tensor'),
             'torch._utils._rebuild_sparse_csr_tensor': unusable('a sparse tensor'),
             'torch._utils._rebuild_qtensor': unusable('a quantised tensor'),

@@ -2,7 +2,7 @@
 
 import io
 import struct
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from functools import partial
 from pickle import UnpicklingError
 from typing import Any, BinaryIO, Callable, Dict
@@ -11,9 +11,10 @@ import numpy as np
 import torch
 from mmengine.logging.history_buffer import HistoryBuffer
 
-from .pickles import Budget, Function, Interpreter, Refused, check_key, check_values
+from .pickles import Budget, Function, Interpreter, Refused, check_values
+from .plain_types import PlainTypes
 from .tensors import STORAGE_KINDS, Storage, StorageKind, TensorMaker, Unusable, memory_of
-from .training_state import STAND_INS, Array, DType, History, ndarray
+from .training_state import STAND_INS, Array, DType, History
 from .zip_records import ZipRecords
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
@@ -155,59 +156,14 @@ def names(budget: Budget, tensors: TensorMaker) -> Dict[str, Any]:
         budget (Budget): Of what the functions make.
         tensors (TensorMaker): Its functions are among them.
     """
-    encoded: Dict[str, bytes] = {}
-
-    def encode(text: str, codec: str) -> bytes:
-        if type(text) is not str or codec != 'latin1':
-            raise UnpicklingError('_codecs.encode was given another codec than pickle writes')
-        # A file can encode one text often.
-        return encoded.setdefault(text, text.encode('latin1'))
-
-    def spend(kind: type, takes: tuple) -> Callable:
-        def make(*arguments):
-            if len(arguments) > 1 or any(type(one) not in takes for one in arguments):
-                raise UnpicklingError(f'{kind.__name__} was given other arguments than pickle writes')
-            for one in arguments:
-                budget.take(8 * len(one))
-                if kind in (set, Counter):
-                    for item in one:
-                        check_key(item)
-            return kind(*arguments)
-
-        return make
-
-    def ordered(*pairs: list) -> OrderedDict:
-        made = OrderedDict()
-        for key, value in pairs[0] if pairs else ():
-            budget.take(16)
-            check_key(key)
-            made[key] = value
-        return made
-
-    def size(numbers: tuple) -> torch.Size:
-        if any(type(number) is not int for number in numbers):
-            raise UnpicklingError('torch.Size was given what is no number')
-        budget.take(8 * len(numbers))
-        return torch.Size(numbers)
-
-    functions = {
-        'collections.OrderedDict': ordered,
-        'collections.Counter': spend(Counter, (dict,)),
-        'torch.Size': size,
-        'torch.serialization._get_layout': lambda name: name,
-        '_codecs.encode': encode,
-        **{
-            f'{module}.{kind.__name__}': spend(kind, takes)
-            for module in ('builtins', '__builtin__')
-            for kind, takes in ((set, (list,)), (bytearray, (bytes,)), (bytes, ()))
-        },
-        **{f'{module}.complex': lambda real, imaginary: complex(real, imaginary) for module in ('builtins', '__builtin__')},
-        **STAND_INS,
-    }
-    functions = {name: Function(name, call) for name, call in functions.items()}
     schemes = ('per_tensor_affine', 'per_tensor_symmetric', 'per_channel_affine', 'per_channel_affine_float_qparams')
-    values = {**STORAGE_KINDS, **{f'torch.{scheme}': scheme for scheme in schemes}, 'numpy.ndarray': ndarray}
-    return Names({**functions, **tensors.functions, **values})
+    return Names(
+        **{name: Function(name, call) for name, call in STAND_INS.items()},
+        **PlainTypes(budget).functions,
+        **tensors.functions,
+        **STORAGE_KINDS,
+        **{f'torch.{scheme}': scheme for scheme in schemes},
+    )
 
 
 def build(budget: Budget, value: Any, state: Any) -> None:

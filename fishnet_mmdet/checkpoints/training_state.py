@@ -125,7 +125,7 @@ class Array(np.ndarray):
 
 def reconstruct(kind: object, shape: tuple, code: bytes) -> np.ndarray:
     """Stands in for ``_reconstruct``, which makes the empty array whose state is set next."""
-    if kind is not ndarray or shape != (0,) or code != b'b':
+    if getattr(kind, 'call', kind) is not ndarray or shape != (0,) or code != b'b':
         raise pickle.UnpicklingError('GLOBAL numpy._reconstruct was given other arguments than numpy writes')
     return Array((0,), 'b1')
 

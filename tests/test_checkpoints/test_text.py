@@ -15,8 +15,9 @@ from fishnet_mmdet.errors import FishNetError
         ('x\nerror: y\r\x1b[2J', r'x\nerror: y\r\x1b[2J'),
         ('\ud800\u202e\u2028', r'\ud800\u202e\u2028'),
         ('a' * 100, 'a' * 100),
-        ('a' * 100 + 'b' * 1_000_000, 'a' * 66 + '...' + 'b' * 33),
+        ('a' * 100 + 'b' * 1_000_000, 'a' * 66 + '...' + 'b' * 34),
     ],
+    ids=['name', 'letters', 'control', 'invisible', 'short', 'long'],
 )
 def test_a_text_is_one_short_line(text, expected):
     assert shown(text) == expected
@@ -36,6 +37,7 @@ def test_some_names():
         ('', 'has 0 characters'),
         ('x' * 5000, 'has 5,000 characters'),
     ],
+    ids=['line', 'zero', 'empty', 'long'],
 )
 def test_what_is_no_path(path, problem):
     for check in (check_path, file_format):
