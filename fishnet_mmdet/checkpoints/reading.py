@@ -106,6 +106,8 @@ def read_checkpoint(file: Union[str, Path], trusted: bool = False) -> dict:
         raise
     except Refused as error:
         raise FishNetError(f'{file} {error}') from error
+    except MemoryError as error:
+        raise FishNetError(f'{file} does not fit into the memory that is free here: {shown(str(error))}') from error
     except Exception as error:  # whatever error damaged bytes lead to
         raise FishNetError(f'{file} {NO_CHECKPOINT}') from error
     if not isinstance(checkpoint, dict):

@@ -68,6 +68,18 @@ STORAGE_KINDS = {
 }
 
 
+def new_storage(size: int) -> torch.UntypedStorage:
+    """A storage of some bytes.
+
+    Raises:
+        MemoryError: If there is no memory for it.
+    """
+    try:
+        return torch.UntypedStorage(size)
+    except RuntimeError as error:
+        raise MemoryError(f'no memory for {size:,} bytes') from error
+
+
 def memory_of(storage: torch.UntypedStorage) -> memoryview:
     """The bytes of a storage."""
     return memoryview(torch.empty(0, dtype=torch.uint8).set_(storage, 0, (len(storage),), (1,)).numpy())

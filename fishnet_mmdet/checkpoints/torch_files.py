@@ -13,7 +13,7 @@ from mmengine.logging.history_buffer import HistoryBuffer
 
 from .pickles import Budget, Function, Interpreter, Refused, check_values
 from .plain_types import PlainTypes
-from .tensors import STORAGE_KINDS, Storage, StorageKind, TensorMaker, Unusable, memory_of
+from .tensors import STORAGE_KINDS, Storage, StorageKind, TensorMaker, Unusable, memory_of, new_storage
 from .training_state import STAND_INS, Array, DType, History
 from .zip_records import ZipRecords
 
@@ -52,7 +52,7 @@ def read_zip(opened: BinaryIO, file: str) -> Any:
         if record.size != size * kind.size:
             raise UnpicklingError('a storage of another size than its record')
         if key not in storages:
-            storages[key] = torch.UntypedStorage(record.size)
+            storages[key] = new_storage(record.size)
             if record.size:
                 records.read_into(f'data/{key}', memory_of(storages[key]))
         return Storage(kind, storages[key])
@@ -85,7 +85,7 @@ def read_legacy(opened: BinaryIO) -> Any:
             left -= count * kind.size
             if left < 0:
                 raise UnpicklingError('storages that are larger than the file')
-            storages[key] = Storage(kind, torch.UntypedStorage(count * kind.size))
+            storages[key] = Storage(kind, new_storage(count * kind.size))
         if len(storages[key].untyped) != count * kind.size:
             raise UnpicklingError('a storage of two sizes')
         return Storage(kind, storages[key].untyped)
