@@ -72,8 +72,9 @@ def outcome(read, file, net, reference, may_differ):
             weights = read(file, net)
         finally:
             limit_time(0, 0)
-        same = weights is None or all(torch.equal(weights[name], tensor) for name, tensor in reference.items())
-        result = 'right' if same or may_differ else 'wrong numbers'
+        weights = reference if weights is None else weights
+        same = all(name in weights and (may_differ or torch.equal(weights[name], reference[name])) for name in reference)
+        result = 'right' if same else 'wrong numbers'
     except FishNetError as error:
         message, result = str(error), 'refused'
         if len(message) > LONGEST_MESSAGE or not all(c.isprintable() for c in message):
