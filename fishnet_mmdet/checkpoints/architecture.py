@@ -10,7 +10,7 @@ from ..errors import FishNetError
 from ..models import FISHES, FISHNEXTS
 from ..models.fish import EXPANSION
 from ..models.released import PARTS, rename_released, source_of
-from .reading import some
+from .text import SHOWN_NAMES, shown, some
 
 KINDS = dict(
     authors='a released classifier, {}',
@@ -19,6 +19,8 @@ KINDS = dict(
     detector='a detector with {}',
     backbone='{} alone',
 )
+#: In one file: of a teacher and a student, say, and their averages.
+MOST_FISHNETS = 16
 #: No fish has hundreds of stages or units: a name with a larger number is none of its names.
 BLOCK = r'(?:tail\.stage\d{1,2}|bridge\.refine|(?:body|head)\.stage\d{1,2}\.(?:refine|transfer))'
 
@@ -79,16 +81,18 @@ def detect(weights: Mapping[str, Tensor], file: str, prefix: Optional[str] = Non
     found = _prefixes(weights)
     if not found:
         raise FishNetError(f'{file} holds {describe(weights)}')
+    if len(found) > MOST_FISHNETS:
+        raise FishNetError(f'{file} holds {len(found):,} FishNets: that is no checkpoint of a network')
     if prefix is not None:
         prefix = f'{prefix}.' if prefix and not prefix.endswith('.') else prefix
         if prefix not in found:
-            raise FishNetError(f'{file} holds no FishNet below {prefix!r}: its tensors begin with {_quoted(found)}')
+            raise FishNetError(f'{file} holds no FishNet below {shown(prefix)!r}: its tensors begin with {_quoted(found)}')
         found = [prefix]
     first, *others = (_below(weights, one) for one in found)
     if not all(_equal(first, other) for other in others):
         raise FishNetError(
-            f'{file} holds {len(found)} FishNets that differ, {_quoted(found)}: name one, prefix={found[0]!r} in init_cfg '
-            f'or --prefix {found[0]} in the commands'
+            f'{file} holds {len(found)} FishNets that differ, {_quoted(found)}: name one, prefix={shown(found[0])!r} in '
+            f'init_cfg or --prefix {shown(found[0])} in the commands'
         )
     root = re.sub(r'backbone\.$', '', found[0])
     cls_head = {
@@ -186,7 +190,8 @@ def _rows_of_fish(fish) -> Dict[str, Row]:
 
 
 def _quoted(prefixes: List[str]) -> str:
-    return ' and '.join(repr(prefix) for prefix in prefixes)
+    more = ' and more' if len(prefixes) > SHOWN_NAMES else ''
+    return ' and '.join(repr(shown(prefix)) for prefix in prefixes[:SHOWN_NAMES]) + more
 
 
 def _listed(numbers) -> str:

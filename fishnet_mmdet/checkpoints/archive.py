@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import BinaryIO, Optional, Union
 
 from ..errors import FishNetError
+from .text import shown
 
 ZIP_START = b'PK\x03\x04'
 SUFFIXES = ('.pth', '.pt', '.tar')
-#: Of weights in an archive, in bytes: 3 times those of FishNet-201 with the state of its optimizer. More is not unpacked.
+#: Of weights in an archive, in bytes: 3 times those of FishNet-201 with the state of its optimizer. More is not unpacked, nor
+#: more than 16 times the packed size: weights hardly get smaller.
 LARGEST = 1 << 30
 
 
@@ -45,10 +47,12 @@ def member_of(file: Union[str, Path]) -> Optional[zipfile.ZipInfo]:
     (member,) = weights
     if member.flag_bits & 1:
         raise FishNetError(f'{file} is a zip archive with a password: unpack it, and name the file')
-    if member.file_size > LARGEST:
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise FishNetError(f'{file} is a zip archive with another compression than deflate: unpack it, and name the file')
+    if member.file_size > min(LARGEST, 16 * member.compress_size + (1 << 20)):
         raise FishNetError(
-            f'{file} is a zip archive whose {member.filename[:80]!r} takes {member.file_size:,} bytes unpacked: '
-            'too many for weights of a FishNet'
+            f'{file} is a zip archive whose {shown(member.filename)!r} takes {member.file_size:,} bytes unpacked: '
+            f'too many for weights of a FishNet of {member.compress_size:,} bytes'
         )
     return member
 
@@ -71,4 +75,4 @@ def open_weights(file: Union[str, Path]) -> BinaryIO:
             # Reading a member whole checks its CRC, and gives no more bytes than the archive says.
             return io.BytesIO(archive.read(member))
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, ValueError) as error:
-        raise FishNetError(f'{file} is a damaged zip archive ({error}): download it again') from error
+        raise FishNetError(f'{file} is a damaged zip archive ({shown(str(error))}): download it again') from error

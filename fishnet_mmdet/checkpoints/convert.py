@@ -6,7 +6,7 @@ import json
 import os
 import re
 from pathlib import Path
-from typing import Dict, Optional, Union
+from typing import Dict, Optional, Set, Union
 
 import torch
 from torch import Tensor
@@ -16,10 +16,14 @@ from ..models import FISHES, FISHNEXTS, FishNet
 from .architecture import FishWeights, detect
 from .first_convolution import FIRST, adapt
 from .locate import local_file
-from .matching import COUNT, check_finite, differences
+from .matching import COUNT, check_numbers, differences
 from .reading import read_checkpoint, weights_in
+from .text import some
 
 SUFFIXES = ('.pth', '.safetensors')
+#: The modules of every residual unit and of the stem, and those of the bridge beside its units.
+UNIT = tuple(f'{kind}{number}' for kind in ('norm', 'conv') for number in (1, 2, 3))
+BRIDGE = ('norm1', 'conv1', 'norm2', 'conv2', 'attention.norm', 'attention.conv1', 'attention.conv2')
 
 
 def convert(
@@ -59,21 +63,22 @@ def convert(
             **{f'backbone.{name}': tensor for name, tensor in found.backbone.items()},
             **{f'cls_head.{name}': tensor for name, tensor in found.cls_head.items()},
         }
-    check_finite(weights, source)
+    check_numbers(weights, source)
     meta = dict(arch=found.architecture.name, source=source.name)
     return write(dict(meta=meta, state_dict=plain(weights)), out, source)
 
 
 def check_whole(found: FishWeights, source: Path) -> None:
-    """Checks a FishNet of a known depth: no tensor may be missing but those of the head's end, which a detector may leave out.
+    """Checks that no tensor of a FishNet is missing but those of the head's end, which a detector may leave out.
 
     Raises:
-        FishNetError: If one is, or has another shape.
+        FishNetError: If one is, or has another shape. Of a fish of its own, the shapes and the number of units are not known.
     """
     if not found.architecture.depth:
+        _check_modules(found, source)
         return
     fish = (FISHES if found.architecture.type == 'FishNet' else FISHNEXTS)[found.architecture.depth]
-    last = max((int(stage) for stage in re.findall(r'head\.stage(\d+)\.refine', ' '.join(found.backbone))), default=0)
+    last = max((int(stage) for stage in re.findall(r'head\.stage(\d{1,2})\.refine', ' '.join(found.backbone))), default=0)
     if not last or any(name.startswith(f'head.stage{last}.transfer') for name in found.backbone):
         outputs = dict(out_indices=(last,), head_output='concat')
     else:
@@ -87,6 +92,31 @@ def check_whole(found: FishWeights, source: Path) -> None:
         whole = adapt(whole, found.backbone)
     if problem := differences(found.backbone, whole, [name for name in found.backbone if name not in whole]):
         raise FishNetError(f'{source} holds {found.description}, and not the whole of it: {problem}')
+
+
+def _check_modules(found: FishWeights, source: Path) -> None:
+    """Checks that the modules of a fish of its own have all of their tensors, and its units all of their modules."""
+    modules: Dict[str, Set[str]] = {}
+    for name in found.backbone:
+        module, _, last = name.rpartition('.')
+        modules.setdefault(module, set()).add(last)
+    norm = (
+        {'weight', 'bias', 'running_mean', 'running_var'}
+        if 'running_mean' in modules.get('stem.norm1', ())
+        else {'weight', 'bias'}
+    )
+    units = {'stem', *(match[1] for match in map(re.compile(r'(.*\.\d+)\.').match, modules) if match)}
+    needed = {f'{unit}.{member}' for unit in units for member in UNIT} | {f'bridge.{member}' for member in BRIDGE}
+    wrong = [module for module in needed if module not in modules]
+    for module, tensors in modules.items():
+        kind = re.search(r'(norm|conv)\d?$', module)
+        if not kind or (tensors - {COUNT} != norm if kind[1] == 'norm' else tensors not in ({'weight'}, {'weight', 'bias'})):
+            wrong.append(module)
+    if wrong:
+        raise FishNetError(
+            f'{source} holds {found.description}, and not the whole of it: tensors are missing or have other names in '
+            f'{some(sorted(wrong))}'
+        )
 
 
 def plain(weights: Dict[str, Tensor]) -> Dict[str, Tensor]:

@@ -43,7 +43,7 @@ def check_hash(file: Path, name: str, sha1: Optional[str] = None) -> None:
     if not found.startswith(wanted):
         raise FishNetError(
             f'invalid hash: the {kind.upper()} of {file} should begin with {wanted[:8]}, and begins with {found[:8]}: '
-            'the file is damaged or another one; delete it and download it again'
+            'the file is damaged or another one; delete it and download it again, or rename it if these digits are no hash'
         )
 
 

@@ -11,7 +11,7 @@ Search order of a name of ``RELEASES``, such as ``fishnet150``:
 import os
 from pathlib import Path
 from typing import Iterator, Optional
-from urllib.parse import urlparse
+from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 import torch
@@ -22,6 +22,7 @@ from ..errors import FishNetError
 from .download import download
 from .hashes import check_hash
 from .names import RELEASES, Release
+from .text import check_path
 from .urls import cache_name, is_remote, printable
 
 FOLDER = Path('checkpoints')
@@ -69,12 +70,30 @@ def find(checkpoint: str) -> Path:
     return present
 
 
+def file_before_run(checkpoint: str) -> Path:
+    """As :func:`local_file`, before the processes of a run are connected: the first one of each machine downloads.
+
+    The file of another process need not exist yet.
+    """
+    return find(checkpoint) if is_first_of_machine() else _expected(checkpoint)
+
+
 def find_local(checkpoint: str) -> Optional[Path]:
-    """The file of a checkpoint if it is on this machine. The file of a path need not exist; None: has to be downloaded."""
+    """The file of a checkpoint if it is on this machine. The file of a path need not exist; None: has to be downloaded.
+
+    Raises:
+        FishNetError: If it is a path that no file can have.
+    """
     if is_remote(checkpoint) or checkpoint in RELEASES:
         return next((file for file in _candidates(checkpoint) if file.is_file()), None)
-    url = urlparse(checkpoint)
-    return Path(url2pathname(url.path)) if url.scheme == 'file' else Path(checkpoint)
+    file = checkpoint
+    if checkpoint.startswith('file://'):
+        url = urlsplit(checkpoint)
+        if url.netloc not in ('', 'localhost') or not url.path:
+            raise FishNetError(f'{printable(checkpoint)} names no file of this machine: write file:///PATH with three slashes')
+        file = url2pathname(url.path)
+    check_path(file)
+    return Path(file)
 
 
 def release_of(checkpoint: str) -> Optional[Release]:

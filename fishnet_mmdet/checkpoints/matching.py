@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Iterable, Mapping, Union
+from typing import Iterable, Mapping, Optional, Union
 
 import torch
 from mmengine.model import is_model_wrapper
@@ -12,9 +12,12 @@ from ..errors import FishNetError
 from ..models import as_classifier_weights
 from .architecture import describe
 from .locate import local_file
-from .reading import read_checkpoint, some, weights_in
+from .reading import read_checkpoint, weights_in
+from .text import shown, some
 
 COUNT = 'num_batches_tracked'
+FLOATS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
+INTEGERS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool)
 
 
 def differences(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor], unwanted: Iterable[str]) -> str:
@@ -39,22 +42,57 @@ def differences(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor], unwan
     return '; '.join(f'{len(names)} tensors {what}: {some(names)}' for what, names in found.items() if names)
 
 
-def check_finite(tensors: Mapping[str, Tensor], file: str) -> None:
-    """Checks that no weight is NaN or infinite.
+def check_numbers(tensors: Mapping[str, Tensor], file: str, wanted: Optional[Mapping[str, Tensor]] = None) -> None:
+    """Checks that weights are numbers that a network can compute with.
 
     Args:
         tensors (Mapping[str, Tensor]): Tensors by name.
         file (str): Where they are from, for the message.
+        wanted (Mapping[str, Tensor], optional): The network's ``state_dict()``, whose types they get. Default: float32.
 
     Raises:
-        FishNetError: If one is; the message names the first tensors.
+        FishNetError: If one is of another kind of type, NaN, infinite, too large for its new type, or a negative variance; the
+            message names the first tensors.
     """
-    broken = [name for name, tensor in tensors.items() if not torch.isfinite(tensor).all()]
+    for name, tensor in tensors.items():
+        is_count = name.endswith(COUNT) if wanted is None else not wanted[name].is_floating_point()
+        if tensor.dtype not in (FLOATS + INTEGERS if is_count else FLOATS):
+            raise FishNetError(
+                f'{file}: {shown(name)} is of the type {_name(tensor.dtype)}, and weights are of '
+                f'{", ".join(map(_name, FLOATS))}: take the checkpoint before it was quantised or converted'
+            )
+    extremes = {name: numbers for name, tensor in tensors.items() if (numbers := extremes_of(tensor)) is not None}
+    broken = [name for name, numbers in extremes.items() if not numbers.isfinite().all()]
     if broken:
         raise FishNetError(
             f'{file} has NaN or infinite numbers in {len(broken)} tensors: {some(broken)}; they are from a training that '
             'diverged, or the file is damaged: take an earlier checkpoint'
         )
+    for name, numbers in extremes.items():
+        dtype = torch.float32 if wanted is None else wanted[name].dtype
+        if dtype.is_floating_point and not numbers.to(dtype).isfinite().all():
+            raise FishNetError(f'{file}: {shown(name)} has numbers too large for {_name(dtype)}: the file is damaged')
+    negative = [name for name, numbers in extremes.items() if name.endswith('running_var') and (numbers < 0).any()]
+    if negative:
+        raise FishNetError(
+            f'{file} has negative variances in {len(negative)} tensors: {some(negative)}; the file is damaged, or was '
+            'changed: take another one'
+        )
+
+
+def extremes_of(tensor: Tensor) -> Optional[Tensor]:
+    """The least and the largest number of a tensor, or NaN; None of an empty one."""
+    if tensor.numel() == 0:
+        return None
+    if tensor.is_complex():
+        tensor = torch.view_as_real(tensor)
+    # On the CPU, older releases find these of no shorter floats.
+    tensor = tensor.float() if tensor.is_floating_point() and tensor.element_size() < 4 else tensor
+    return torch.stack(tensor.aminmax())
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).replace('torch.', '')
 
 
 def check_fits(model: nn.Module, checkpoint: Union[str, Path], trusted: bool = False) -> None:
@@ -66,17 +104,20 @@ def check_fits(model: nn.Module, checkpoint: Union[str, Path], trusted: bool = F
         trusted (bool): As in :func:`fishnet_mmdet.checkpoints.read_checkpoint`.
 
     Raises:
-        FishNetError: If the file cannot be read, or a name or shape differs; the message names the first ones.
+        FishNetError: If the file cannot be read, a name or shape differs, or :func:`check_numbers` refuses a tensor; the
+            message names the first ones.
     """
     path = local_file(str(checkpoint))
     weights = weights_in(read_checkpoint(path, trusted), path)
     wanted = (model.module if is_model_wrapper(model) else model).state_dict()
     given = {re.sub(r'^module\.', '', name): tensor for name, tensor in as_classifier_weights(weights).items()}
-    if problem := differences(given, wanted, [name for name in given if name not in wanted]):
+    problem = differences(given, wanted, [name for name in given if name not in wanted])
+    if problem:
         raise FishNetError(
             f'{path} holds {describe(weights)}, which does not fit this {type(model).__name__}, {describe(wanted)}, of '
             f'{len(wanted)} tensors: {problem}{_remedy(given, wanted)}'
         )
+    check_numbers({name: given[name] for name in wanted if name in given}, path, wanted)
 
 
 def _remedy(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str:

@@ -1,6 +1,7 @@
 """The initialisation of FishNet with pretrained weights, as a config asks for it in ``init_cfg``."""
 
 import logging
+import os
 from typing import Container, Optional
 
 from mmengine.logging import print_log
@@ -13,9 +14,10 @@ from ..models import FROM_SCRATCH
 from .architecture import architecture, detect
 from .first_convolution import FIRST, adapt
 from .locate import by_hand, find, find_local, is_first_of_machine, local_file
-from .matching import COUNT, check_finite, differences
+from .matching import COUNT, check_numbers, differences
 from .names import RELEASES
-from .reading import check_trust, read_checkpoint, some, weights_in
+from .reading import check_trust, file_format, read_checkpoint, weights_in
+from .text import shown, some
 from .urls import is_remote, printable
 
 
@@ -42,7 +44,8 @@ def check_pretrained(checkpoint: str, trusted: bool = False) -> None:
                 raise FishNetError(f'{error}; {FROM_SCRATCH}') from error
         return
     file = find_local(checkpoint)
-    if file.is_file():
+    if os.path.exists(file):
+        file_format(file)
         return
     names = [name for name, release in RELEASES.items() if file.name in (name, release.file_name)]
     option = '--cfg-options model.backbone.init_cfg.checkpoint='
@@ -50,7 +53,7 @@ def check_pretrained(checkpoint: str, trusted: bool = False) -> None:
         remedy = f'use its name, which downloads it: {option}{names[0]}. {by_hand(names[0])}'
     else:
         remedy = f'use a file that exists, a URL, or a name that is downloaded ({", ".join(RELEASES)}): {option}NAME'
-    raise FishNetError(f'there is no file {file} with pretrained weights: {remedy}; {FROM_SCRATCH}')
+    raise FishNetError(f'there is no checkpoint file {shown(str(file), 300)}: {remedy}; {FROM_SCRATCH}')
 
 
 @WEIGHT_INITIALIZERS.register_module()
@@ -85,7 +88,8 @@ class FishNetPretrained:
 
         Raises:
             FishNetError: If the file cannot be read, a tensor of the network is missing in it or has another shape (where not
-                strict: no tensor fits), or a weight is NaN or infinite.
+                strict: no tensor fits), or
+                :func:`check_numbers` refuses a weight.
         """
         wanted = module.state_dict()
         if FIRST not in wanted:
@@ -109,7 +113,7 @@ class FishNetPretrained:
                 f'{file} holds {found.description}, which does not fit this {architecture(wanted).name} of {len(wanted)} '
                 f'tensors: {problem}'
             )
-        check_finite(matching, file)
+        check_numbers(matching, file, wanted)
         module.load_state_dict(matching, strict=False)
         if given is not found.backbone:
             print_log(

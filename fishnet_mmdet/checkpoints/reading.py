@@ -1,8 +1,9 @@
 """Reading checkpoint files without running code that they may hold."""
 
-import re
+import os
+import stat
 from pathlib import Path
-from typing import BinaryIO, Dict, Sequence, Union
+from typing import Dict, Union
 
 import torch
 from torch import Tensor
@@ -10,6 +11,11 @@ from torch import Tensor
 from ..errors import FishNetError
 from .archive import ZIP_START, member_of, open_weights
 from .names import RELEASES
+from .pickles import Refused
+from .safetensors_files import LARGEST_HEADER, read_safetensors
+from .tensors import Unusable
+from .text import check_path, shown, some
+from .torch_files import read_legacy, read_zip
 from .training_state import PICKLES_ARE_DATA
 
 ZIP, LEGACY, SAFETENSORS, ARCHIVE = FORMATS = (
@@ -22,7 +28,8 @@ ZIP, LEGACY, SAFETENSORS, ARCHIVE = FORMATS = (
 MAGIC_NUMBER = b'\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.'
 LENGTH_OF_START = 1024
 NO_CHECKPOINT = 'is not a checkpoint of torch.save or safetensors, or it was cut off: download or copy it again'
-SHOWN_NAMES = 5
+#: No network has longer ones.
+LONGEST_TENSOR_NAME = 1000
 
 
 def file_format(file: Union[str, Path]) -> str:
@@ -37,23 +44,28 @@ def file_format(file: Union[str, Path]) -> str:
     Raises:
         FishNetError: If the file cannot be read, or does not begin as a checkpoint; the message says what it seems to be.
     """
+    check_path(file)
     try:
+        mode = os.stat(file).st_mode
+        if stat.S_ISDIR(mode):
+            raise FishNetError(f'{file} is a folder, not a checkpoint: name a file in it')
+        # Opening a pipe waits for a writer, and some devices never end.
+        if not stat.S_ISREG(mode):
+            raise FishNetError(f'{file} is a pipe, socket or device, not a checkpoint: name a file')
         with open(file, 'rb') as opened:
             start = opened.read(LENGTH_OF_START)
-    except IsADirectoryError as error:
-        raise FishNetError(f'{file} is a folder, not a checkpoint: name a file in it') from error
     except (FileNotFoundError, NotADirectoryError) as error:
         raise FishNetError(f'there is no checkpoint file {file}') from error
     except PermissionError as error:
         raise FishNetError(f'{file} may not be read by this user (permission denied): chmod a+r lets everyone') from error
     except OSError as error:
-        raise FishNetError(f'{file} cannot be read: {error.strerror}') from error
+        raise FishNetError(f'{shown(str(file), 300)} cannot be read: {error.strerror}') from error
     if start.startswith(ZIP_START):
         return ZIP if member_of(file) is None else ARCHIVE
     if MAGIC_NUMBER in start[:32]:
         return LEGACY
-    # The length of the header, then the header: JSON. The library itself takes headers up to 100 MB.
-    if start[8:9] == b'{' and int.from_bytes(start[:8], 'little') <= 100_000_000:
+    # The length of the header, then the header: JSON.
+    if start[8:9] == b'{' and int.from_bytes(start[:8], 'little') <= LARGEST_HEADER:
         return SAFETENSORS
     text = start.lstrip(b'\xef\xbb\xbf \r\n\t').lower()
     if not start:
@@ -84,11 +96,20 @@ def read_checkpoint(file: Union[str, Path], trusted: bool = False) -> dict:
             could be made to run code by it.
     """
     if file_format(file) == SAFETENSORS:
-        return _read_safetensors(file)
+        return read_safetensors(file)
     check_trust(file, trusted)
-    # An open file: of a path, torch.load takes the suffix for the format.
-    with open_weights(file) as opened:
-        checkpoint = _unpickle(opened, file)
+    try:
+        with open_weights(file) as opened:
+            is_zip = opened.read(len(ZIP_START)) == ZIP_START
+            checkpoint = read_zip(opened, str(file)) if is_zip else read_legacy(opened)
+    except FishNetError:
+        raise
+    except Refused as error:
+        raise FishNetError(f'{file} {error}') from error
+    except MemoryError as error:
+        raise FishNetError(f'{file} does not fit into the memory that is free here: {shown(str(error))}') from error
+    except Exception as error:  # whatever error damaged bytes lead to
+        raise FishNetError(f'{file} {NO_CHECKPOINT}') from error
     if not isinstance(checkpoint, dict):
         raise FishNetError(f'{file} holds a {type(checkpoint).__name__}, not a checkpoint')
     return checkpoint
@@ -118,18 +139,6 @@ def check_trust(file: Union[str, Path], trusted: bool) -> None:
     )
 
 
-def _unpickle(opened: BinaryIO, file: Union[str, Path]) -> object:
-    try:
-        # Before 2.6 torch cannot read mmengine's checkpoints as data: no types can be allowed there.
-        return torch.load(opened, map_location='cpu', weights_only=PICKLES_ARE_DATA)
-    except Exception as error:  # whatever error damaged bytes lead torch.load to
-        if code := re.search(r'GLOBAL (\S+) (was|whose)', str(error)):
-            raise FishNetError(
-                f'{file} is not a checkpoint that can be read safely: it names code that reading would run ({code[1]:.200})'
-            ) from error
-        raise FishNetError(f'{file} {NO_CHECKPOINT}') from error
-
-
 def weights_in(checkpoint: dict, file: Union[str, Path]) -> Dict[str, Tensor]:
     """The tensors of a checkpoint by their names: those of its ``state_dict``, or its own where it has none.
 
@@ -141,30 +150,20 @@ def weights_in(checkpoint: dict, file: Union[str, Path]) -> Dict[str, Tensor]:
         FishNetError: If there are none.
     """
     weights = checkpoint.get('state_dict', checkpoint)
-    weights = weights if isinstance(weights, dict) else {}
-    weights = {name: tensor for name, tensor in weights.items() if isinstance(name, str) and isinstance(tensor, Tensor)}
+    items = weights.items() if isinstance(weights, dict) else ()
+    weights = {name: value for name, value in items if isinstance(name, str) and isinstance(value, (Tensor, Unusable))}
     if not weights:
         raise FishNetError(
             f'{file} holds no weights: no state_dict of names and tensors, but {some([*map(str, checkpoint)]) or "nothing"}'
         )
+    strangers = [name for name, _ in items if not isinstance(name, str)]
+    if strangers:
+        raise FishNetError(f'{file} has a {type(strangers[0]).__name__} as the name of a tensor: no state_dict has such names')
+    for name, value in weights.items():
+        if isinstance(value, Unusable):
+            raise FishNetError(f'{file}: {shown(name)} is {value.kind}: save it as a plain tensor, tensor.to_dense() say')
+        if len(name) > LONGEST_TENSOR_NAME:
+            raise FishNetError(
+                f'{file} names a tensor with {len(name):,} characters, {shown(name)}: no network has such names'
+            )
     return weights
-
-
-def some(names: Sequence[str]) -> str:
-    """The first of some names."""
-    return ', '.join(names[:SHOWN_NAMES]) + (' ...' if len(names) > SHOWN_NAMES else '')
-
-
-def _read_safetensors(file: Union[str, Path]) -> dict:
-    try:
-        from safetensors import SafetensorError, safe_open
-    except ImportError as error:
-        raise FishNetError(
-            f'{file} is a file of safetensors, and the library is not there: pip install safetensors'
-        ) from error
-    try:
-        with safe_open(file, framework='pt', device='cpu') as opened:
-            state_dict = {name: opened.get_tensor(name) for name in opened.keys()}
-            return dict(meta=opened.metadata() or {}, state_dict=state_dict)
-    except (SafetensorError, OSError) as error:
-        raise FishNetError(f'{file} {NO_CHECKPOINT}: {error}') from error

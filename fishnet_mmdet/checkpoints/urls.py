@@ -6,11 +6,16 @@ from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 from ..errors import FishNetError
+from .text import CONTROL, shown
 
 #: Names of query parameters whose values are not printed.
 SECRETS = r'((?:^|&)[^=&]*(?:token|key|sig|pass|pwd|secret|auth|credential)[^=&]*=)[^&]*'
 HIDDEN = '***'
-LONGEST_NAME = 100
+#: The beginning of a URL that has no user or password, whatever characters those may have.
+PLAIN_HOST = r'(?:[\w.-]*|\[[\da-fA-F:.]*\])(?::\d*)?(?:[/?#]|$)'
+LONGEST_URL = 500
+#: In bytes; file systems allow 255, and a hash and the end of a partial file are added.
+LONGEST_NAME = 150
 
 
 def is_remote(checkpoint: str) -> bool:
@@ -28,7 +33,8 @@ def split(url: str) -> SplitResult:
         parts = urlsplit(url)
         parts.port  # noqa: B018  raises ValueError where the port is no number
     except ValueError as error:
-        raise FishNetError(f'{printable(url)} is not a valid URL: {error}') from error
+        # The error names what it took for the port, which may be a part of a password.
+        raise FishNetError(f'{printable(url)} is not a valid URL: in a password, write / ? # @ as %2F %3F %23 %40') from error
     if parts.scheme not in ('http', 'https'):
         raise FishNetError(f'{printable(url)} cannot be downloaded: the URL must begin with https, http or file')
     if not parts.hostname or not Path(unquote(parts.path)).name:
@@ -41,9 +47,15 @@ def printable(url: str) -> str:
     scheme, mark, rest = url.partition('://')
     if not mark:
         return url
-    place, mark, query = re.sub(r'^[^/?#]*@', f'{HIDDEN}@', rest).partition('?')
+    user = re.match(rf'[^/?#@]*@(?={PLAIN_HOST})', rest)
+    if user or re.match(PLAIN_HOST, rest):
+        rest = (HIDDEN + '@' if user else '') + rest[user.end() if user else 0 :].partition('#')[0]
+    elif '@' in rest or ':' in rest:
+        # The password has one of these characters, or the host is missing.
+        rest = HIDDEN + ''.join(re.findall('@[^@]*$', rest))
+    place, mark, query = rest.partition('?')
     query = re.sub(SECRETS, rf'\g<1>{HIDDEN}', query, flags=re.IGNORECASE)
-    return f'{scheme}://{place}{mark}{query}'
+    return shown(f'{scheme}://{place}{mark}{query}', LONGEST_URL)
 
 
 def cache_name(url: str) -> str:
@@ -59,4 +71,5 @@ def cache_name(url: str) -> str:
 
 def file_name(url: str) -> str:
     """The name of the file that a URL ends with; of a very long one the end."""
-    return Path(unquote(split(url).path)).name[-LONGEST_NAME:]
+    name = re.sub(CONTROL, '_', Path(unquote(split(url).path)).name)
+    return name.encode('utf-8', 'replace')[-LONGEST_NAME:].decode('utf-8', 'ignore')

@@ -30,8 +30,8 @@ def main(argv: Optional[List[str]] = None) -> None:
     if any(out_dir.resolve() == file.parent.resolve() for file in images):
         raise FishNetError(f'--out-dir {out_dir} is the folder of the images, which would be overwritten: name another folder')
     cfg = read_config(args.config, args.cfg_options)
-    check_checkpoint(args.checkpoint, args.trusted)
-    predictor = Predictor(cfg, args.checkpoint, args.device, args.trusted)
+    checkpoint = check_checkpoint(args.checkpoint, args.trusted)
+    predictor = Predictor(cfg, checkpoint, args.device, args.trusted)
     try:
         out_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:

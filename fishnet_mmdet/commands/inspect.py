@@ -4,18 +4,21 @@ import argparse
 import re
 from typing import Dict, Iterator, List, Optional, Sequence
 
+from mmengine.logging import HistoryBuffer
 from torch import Tensor
 
 from ..checkpoints import trust_pickled_files
 from ..checkpoints.architecture import detect
 from ..checkpoints.first_convolution import FIRST
 from ..checkpoints.locate import local_file
-from ..checkpoints.reading import file_format, read_checkpoint, some, weights_in
+from ..checkpoints.matching import extremes_of
+from ..checkpoints.reading import file_format, read_checkpoint, weights_in
+from ..checkpoints.text import shown, some
 from ..checkpoints.urls import printable
 from .arguments import add_checkpoint_options
 
 #: What mmengine's Runner logs of a validation that is an accuracy.
-ACCURACY = r'val/.*(acc|top\d|mAP)[^/]*'
+ACCURACY = r'val/.{0,100}(acc|top\d|mAP)[^/]{0,100}'
 STATISTICS = ('running_mean', 'running_var', 'num_batches_tracked')
 
 
@@ -74,22 +77,22 @@ def training(content: dict) -> Iterator[str]:
     counts = {**(meta if isinstance(meta, dict) else {}), **content}
     for name, key in (('epoch', 'epoch'), ('iteration', 'iter')):
         if isinstance(counts.get(key), int):
-            yield f'{name} {counts[key]}'
+            yield f'{name} {shown(str(counts[key]))}'
     accuracy = number(content.get('best_prec1'))
     if accuracy is not None:
         yield f'best_prec1 {accuracy:g}'
     hub = content.get('message_hub')
     scalars = hub.get('log_scalars') if isinstance(hub, dict) else None
-    for name, history in (scalars or {}).items():
-        if re.fullmatch(ACCURACY, name):
-            yield f'{name} {history.current():g}'
+    for name, history in scalars.items() if isinstance(scalars, dict) else ():
+        if re.fullmatch(ACCURACY, str(name)) and isinstance(history, HistoryBuffer) and len(history.data[0]):
+            yield f'{shown(str(name))} {history.current():g}'
 
 
 def number(value: object) -> Optional[float]:
     """A number from what may be one, or a tensor or array of one; None from anything else."""
     try:
         return float(value.item() if hasattr(value, 'item') else value)
-    except (TypeError, ValueError, RuntimeError):
+    except (TypeError, ValueError, RuntimeError, OverflowError):
         return None
 
 
@@ -98,7 +101,8 @@ def summary(tensors: Dict[str, Tensor]) -> str:
     if not tensors:
         return 'none'
     types = sorted({str(tensor.dtype).replace('torch.', '') for name, tensor in tensors.items() if 'num_batches' not in name})
-    broken = [name for name, tensor in tensors.items() if not tensor.isfinite().all()]
+    extremes = {name: extremes_of(tensor) for name, tensor in tensors.items()}
+    broken = [name for name, numbers in extremes.items() if numbers is not None and not numbers.isfinite().all()]
     state = f'NaN or infinite in {len(broken)}: {some(broken)}' if broken else 'finite'
     return f'{len(tensors)} tensors, {parameters(tensors):,} parameters, {", ".join(types)}, {state}'
 
@@ -112,6 +116,6 @@ def by_part(backbone: Dict[str, Tensor]) -> Dict[str, Dict[str, Tensor]]:
     """The tensors of a FishNet by stem, bridge and the stages of tail, body and head."""
     parts = {}
     for name, tensor in backbone.items():
-        part = re.match(r'(?:tail|body|head)\.stage\d+|\w+', name)[0]
+        part = re.match(r'(?:tail|body|head)\.stage\d{1,2}|\w+', name)[0]
         parts.setdefault(part, {})[name] = tensor
     return parts

@@ -25,11 +25,10 @@ def main(argv: Optional[List[str]] = None) -> None:
     if args.out and not args.out.endswith(('.pkl', '.pickle')):
         raise FishNetError(f'--out must be a file that ends with .pkl, not {args.out}')
     cfg = load_config(args)
-    cfg.load_from = args.checkpoint
     if args.eval or args.tta:
         choose_metrics(cfg, args.eval, tta=args.tta)
     check_data(cfg, ['test_dataloader'])
-    check_checkpoint(args.checkpoint, args.trusted)
+    cfg.load_from = args.checkpoint = check_checkpoint(args.checkpoint, args.trusted)
     if args.show or args.show_dir:
         cfg = trigger_visualization_hook(cfg, args)
     if args.tta:

@@ -28,7 +28,7 @@ def main(argv: Optional[List[str]] = None) -> None:
     check_data(cfg, ['train_dataloader', 'val_dataloader'])
     check_initialisation(cfg)
     if checkpoint := checkpoint_to_load(cfg):
-        check_checkpoint(checkpoint, args.trusted)
+        cfg.load_from = check_checkpoint(checkpoint, args.trusted)
     runner = build_runner(cfg)
     if note := learning_rate_note(cfg, runner.world_size):
         print_log(note, logger='current')

@@ -6,6 +6,8 @@ from typing import Iterator, Optional, Sequence
 from mmengine.config import Config
 
 from ..checkpoints import check_pretrained, read_checkpoint
+from ..checkpoints.locate import file_before_run, is_first_of_machine
+from ..checkpoints.urls import printable
 from ..datasets import ClassificationDataset
 from ..errors import FishNetError
 from ..registry import DATASETS
@@ -50,22 +52,29 @@ def check_data(cfg: Config, dataloaders: Sequence[str]) -> None:
                     raise FishNetError(f'the data of {key} is missing: {path} does not exist\n{layout}{hint}')
 
 
-def check_checkpoint(file: str, trusted: bool = False) -> None:
-    """Checks that a file is a checkpoint. A URL is left to the download.
+def check_checkpoint(file: str, trusted: bool = False) -> str:
+    """Checks that a file is a checkpoint. A URL is downloaded, by the first process of each machine.
 
     Args:
-        file (str): The file, or a URL.
+        file (str): The file, a URL or a name of published weights.
         trusted (bool): As in :func:`fishnet_mmdet.checkpoints.read_checkpoint`.
+
+    Returns:
+        str: The file on this machine. A Runner should get it in the place of a URL, which it would print with its password.
 
     Raises:
         FishNetError: If the file does not exist, or is not a checkpoint.
     """
-    if '://' not in file:
-        read_checkpoint(file, trusted)
+    path = file_before_run(file)
+    if is_first_of_machine() or path.is_file():
+        read_checkpoint(path, trusted)
+    return str(path)
 
 
 def check_initialisation(cfg: Config) -> None:
     """Checks that the files exist from which the model's ``init_cfg`` loads FishNet's weights, and downloads missing ones.
+
+    A URL with a password is replaced by its file.
 
     Raises:
         FishNetError: If one does not exist; the message says where to get it and how to train without it.
@@ -73,6 +82,9 @@ def check_initialisation(cfg: Config) -> None:
     for init_cfg in dicts_in(cfg.model):
         if init_cfg.get('type') == 'FishNetPretrained':
             check_pretrained(init_cfg['checkpoint'], init_cfg.get('trusted', False))
+            if printable(init_cfg['checkpoint']) != init_cfg['checkpoint']:
+                # The Runner prints and saves the config.
+                init_cfg['checkpoint'] = str(file_before_run(init_cfg['checkpoint']))
 
 
 def dicts_in(value) -> Iterator[dict]:

@@ -85,6 +85,15 @@ def test_what_takes_too_much_memory_is_refused_before(zipped, monkeypatch):
     assert '50,000 bytes unpacked' in message_of_refusal(file)
 
 
+def test_what_gets_much_larger_is_refused_before(zipped):
+    file = zipped([('x.pth', bytes(20_000_000))])
+    assert 'takes 20,000,000 bytes unpacked' in message_of_refusal(file)
+
+
+def test_other_compressions(zipped, saved):
+    assert 'another compression' in message_of_refusal(zipped([('x.pth', saved())], zipfile.ZIP_LZMA))
+
+
 def test_an_archive_that_says_less_than_it_holds(zipped, monkeypatch):
     """No more than the announced number of bytes is unpacked."""
     file = zipped([('x.pth', bytes(50_000_000))])

@@ -357,6 +357,11 @@ def test_a_password_is_sent_and_never_shown(site, saved, cache, mmengine_log):
         ('https://host/x.pth?a=1&X-Amz-Signature=abc&api_key=d', 'https://host/x.pth?a=1&X-Amz-Signature=***&api_key=***'),
         ('https://www.dropbox.com/s/a/x.tar?dl=1', 'https://www.dropbox.com/s/a/x.tar?dl=1'),
         ('some/me@home.pth', 'some/me@home.pth'),
+        ('https://user:pa/ss@host/x.pth', 'https://***@host/x.pth'),
+        ('https://user:pa?ss@host/x.pth', 'https://***@host/x.pth'),
+        ('https://user:pass/x.pth', 'https://***'),
+        ('https://host:80/x.pth#token', 'https://host:80/x.pth'),
+        ('https://host/x\nerror: y.pth', 'https://host/x\\nerror: y.pth'),
     ],
 )
 def test_what_is_printed_of_a_url(url, shown):
@@ -381,4 +386,4 @@ def test_files_and_their_urls_stay_where_they_are(tmp_path):
 def test_what_is_no_url(url):
     with pytest.raises(FishNetError) as error:
         local_file(url)
-    assert url in str(error.value)
+    assert printable(url) in str(error.value)

@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 from fishnet_mmdet import FishNet
 from fishnet_mmdet.analysis.released_fishnet import ReleasedFishNet
 from fishnet_mmdet.checkpoints import check_fits
-from fishnet_mmdet.checkpoints.matching import check_finite
+from fishnet_mmdet.checkpoints.matching import check_numbers
 from fishnet_mmdet.errors import FishNetError
 from fishnet_mmdet.models import ClassificationHead, as_classifier_weights
 
@@ -129,9 +129,46 @@ def test_other_weights_keep_their_names(model):
 @pytest.mark.parametrize('number', [float('nan'), float('inf'), -float('inf')])
 def test_weights_that_are_no_numbers(number):
     weights = {name: torch.zeros(5) for name in 'abcdefgh'}
-    weights['count'] = torch.tensor(3)
-    check_finite(weights, 'x.pth')
+    weights['num_batches_tracked'] = torch.tensor(3)
+    check_numbers(weights, 'x.pth')
     for name in 'bcdefg':
         weights[name][3] = number
     with pytest.raises(FishNetError, match=r'x\.pth has NaN or infinite numbers in 6 tensors: b, c, d, e, f \.\.\.'):
-        check_finite(weights, 'x.pth')
+        check_numbers(weights, 'x.pth')
+
+
+@pytest.mark.parametrize('dtype', [torch.int64, torch.int8, torch.bool, torch.complex64])
+def test_weights_of_types_that_no_network_computes_with(dtype):
+    weights = dict(num_batches_tracked=torch.tensor(3), weight=torch.ones(2).to(dtype))
+    with pytest.raises(FishNetError, match=rf'x\.pth: weight is of the type {str(dtype)[6:]}, .* float32'):
+        check_numbers(weights, 'x.pth')
+
+
+@pytest.mark.parametrize('number, dtype', [(1e300, torch.float32), (-1e300, torch.float32), (1e5, torch.float16)])
+def test_weights_too_large_for_the_network(number, dtype):
+    weights = dict(weight=torch.tensor([1, number], dtype=torch.float64))
+    with pytest.raises(FishNetError, match=rf'x\.pth: weight has numbers too large for {str(dtype)[6:]}'):
+        check_numbers(weights, 'x.pth', dict(weight=torch.ones(2, dtype=dtype)))
+    check_numbers(weights, 'x.pth', dict(weight=torch.ones(2, dtype=torch.float64)))
+
+
+def test_negative_variances():
+    weights = {'a.running_mean': torch.tensor([-1.0]), 'a.running_var': torch.tensor([0.0])}
+    check_numbers(weights, 'x.pth')
+    weights['a.running_var'] -= 1e-6
+    with pytest.raises(FishNetError, match=r'x\.pth has negative variances in 1 tensors: a\.running_var'):
+        check_numbers(weights, 'x.pth')
+
+
+@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_empty_and_narrow_tensors_are_checked_too(dtype):
+    weights = dict(empty=torch.empty(0), weight=torch.tensor([1, float('nan')], dtype=dtype))
+    with pytest.raises(FishNetError, match='NaN or infinite numbers in 1 tensors: weight'):
+        check_numbers(weights, 'x.pth')
+
+
+def test_a_model_is_not_tested_with_broken_weights(model, tmp_path):
+    weights = model.state_dict()
+    weights['cls_head.norm1.weight'][0] = float('nan')
+    torch.save(weights, tmp_path / 'x.pth')
+    assert 'NaN or infinite numbers in 1 tensors: cls_head.norm1.weight' in message_of_refusal(model, tmp_path / 'x.pth')

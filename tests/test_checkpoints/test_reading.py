@@ -1,5 +1,6 @@
 """Reading files: checkpoints of both formats; all else ends in one clear message, and nothing in it is run."""
 
+import hashlib
 import os
 import pickle
 import sys
@@ -329,9 +330,9 @@ def test_a_released_file_with_the_accuracy_as_it_was_recorded(best, legacy, tmp_
 @pytest.mark.parametrize('legacy', [True, False])
 def test_tensors_of_a_gpu_come_to_the_cpu(legacy, tmp_path, monkeypatch):
     file = tmp_path / 'gpu.tar'
-    monkeypatch.setattr(torch.serialization, 'location_tag', lambda storage: 'cuda:0')
-    save_released(weights(), file, legacy=legacy)
-    monkeypatch.undo()
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.serialization, 'location_tag', lambda storage: 'cuda:0')
+        save_released(weights(), file, legacy=legacy)
     assert b'cuda:0' in file.read_bytes()
     if not torch.cuda.is_available():
         with pytest.raises((RuntimeError, pickle.UnpicklingError), match='CUDA'):
@@ -371,6 +372,41 @@ def test_safetensors_that_were_cut_off_anywhere(tmp_path):
     for length in {*range(0, len(content), 7), len(content) - 1}:
         (tmp_path / 'cut').write_bytes(content[:length])
         assert 'is not a checkpoint' in refused(tmp_path / 'cut')
+
+
+def test_a_header_of_safetensors_that_takes_too_much_memory(tmp_path):
+    (tmp_path / 'x').write_bytes((1 << 25).to_bytes(8, 'little') + b'{"a":' + b' ' * (1 << 25))
+    assert 'is not a checkpoint' in refused(tmp_path / 'x')
+
+
+def test_the_hash_in_the_name_of_safetensors_is_checked(tmp_path):
+    save_file(weights(), tmp_path / 'x')
+    content = bytearray((tmp_path / 'x').read_bytes())
+    file = tmp_path / f'x-{hashlib.sha256(content).hexdigest()[:8]}.safetensors'
+    file.write_bytes(content)
+    assert torch.equal(read_checkpoint(file)['state_dict']['a.weight'], weights()['a.weight'])
+    content[-1] ^= 1
+    file.write_bytes(content)
+    assert 'invalid hash' in refused(file)
+
+
+def test_pipes_and_devices_are_not_opened(tmp_path):
+    os.mkfifo(tmp_path / 'x.pth')
+    (tmp_path / 'zero.pth').symlink_to('/dev/zero')
+    for name in ('x.pth', 'zero.pth'):
+        assert 'is a pipe, socket or device' in refused(tmp_path / name)
+
+
+@pytest.mark.parametrize('key', [5, None, (('a',),)])
+def test_names_of_tensors_are_texts(key):
+    with pytest.raises(FishNetError, match=f'x.pth has a {type(key).__name__} as the name of a tensor'):
+        weights_in({'a': torch.ones(1), key: torch.ones(1)}, 'x.pth')
+
+
+def test_names_of_tensors_are_no_novels():
+    with pytest.raises(FishNetError, match='names a tensor with 5,000,000 characters') as error:
+        weights_in({'a' * 5_000_000: torch.ones(1)}, 'x.pth')
+    assert len(str(error.value)) < 300
 
 
 def test_safetensors_without_the_library(tmp_path, monkeypatch):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import needs_2_6
+from mmengine.logging import HistoryBuffer
 
 from fishnet_mmdet.checkpoints import allow_training_state, read_checkpoint, training_state
 from fishnet_mmdet.errors import FishNetError
@@ -81,6 +82,17 @@ def test_arrays_as_numpy_writes_them(data, tmp_path):
     # numpy gives its own byte order to what it reads.
     assert isinstance(read, np.ndarray) and read.dtype == data.dtype.newbyteorder('=') and np.array_equal(read, data)
     assert type(pickle.loads(pickle.dumps(read))) is np.ndarray
+
+
+@needs_2_6
+def test_a_history_that_was_read_is_saved_as_any_other(tmp_path):
+    allow_training_state()
+    history = HistoryBuffer([0.5, 0.25], [1, 3])
+    torch.save(dict(a=history), tmp_path / 'x.pth')
+    for read in (read_checkpoint(tmp_path / 'x.pth')['a'], torch.load(tmp_path / 'x.pth', weights_only=True)['a']):
+        assert type(read) is HistoryBuffer and read.mean() == history.mean() and read.statistics('min') == 0.25
+        read.update(0.125)
+        assert b'fishnet' not in pickle.dumps(read) and pickle.loads(pickle.dumps(read)).current() == 0.125
 
 
 @needs_2_6

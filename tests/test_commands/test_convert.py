@@ -166,6 +166,22 @@ def test_a_released_model_without_one_of_its_tensors_is_refused(name, tmp_path):
     assert 'FishNet-99' in message and f'1 tensors are missing in the file: {name}' in message
 
 
+@pytest.mark.parametrize(
+    'name', ['stem.conv2.weight', 'bridge.norm2.bias', 'body.stage2.refine.0.norm2.weight', 'tail.stage1.0.conv3.weight']
+)
+@pytest.mark.parametrize('is_renamed', [True, False])
+def test_a_fish_of_its_own_is_whole_too(name, is_renamed, small_net, tmp_path):
+    weights = small_net().state_dict()
+    tensor = weights.pop(name)
+    if is_renamed:
+        weights[name[:-1] + 'x'] = tensor
+    torch.save(weights, tmp_path / 'x.pth')
+    with pytest.raises(
+        FishNetError, match='not the whole of it: tensors are missing or have other names in ' + name.rpartition('.')[0]
+    ):
+        convert(str(tmp_path / 'x.pth'), tmp_path / 'slim.pth')
+
+
 def test_the_source_is_never_written_over(small_net, tmp_path):
     torch.save(small_net().state_dict(), tmp_path / 'slim.pth')
     file = convert(str(tmp_path / 'slim.pth'), tmp_path / 'slim.pth')

@@ -89,6 +89,28 @@ def test_a_detector_in_half_precision_with_broken_weights(report, small_net, tmp
     assert lines['other'] == '1 tensors, 12 parameters, float32, finite'
 
 
+def test_what_a_file_says_of_its_training_may_be_anything(report, small_net, tmp_path):
+    for state in (
+        dict(meta=5, best_prec1='x', message_hub=5),
+        dict(meta=dict(epoch='x', iter=None), best_prec1=torch.ones(3), message_hub=dict(log_scalars=[])),
+        dict(best_prec1=2**2000, message_hub=dict(log_scalars={'val/acc': 5, 5: 6})),
+    ):
+        torch.save(dict(state, state_dict=small_net().state_dict()), tmp_path / 'x.pth')
+        assert report(tmp_path / 'x.pth')[0]['training'] == 'nothing recorded'
+    torch.save(dict(epoch=2**2000, state_dict=small_net().state_dict()), tmp_path / 'x.pth')
+    assert len(report(tmp_path / 'x.pth')[0]['training']) < 120
+
+
+def test_types_that_no_network_computes_with_are_shown(report, small_net, tmp_path):
+    weights = small_net().state_dict()
+    weights['stem.conv1.weight'] = weights['stem.conv1.weight'].to(torch.int8)
+    weights['stem.conv2.weight'] = weights['stem.conv2.weight'].to(torch.complex64) * float('nan')
+    torch.save(weights, tmp_path / 'x.pth')
+    assert report(tmp_path / 'x.pth')[0]['backbone'].endswith(
+        'complex64, float32, int8, NaN or infinite in 1: stem.conv2.weight'
+    )
+
+
 def test_one_of_several(report, small_net, tmp_path):
     weights = small_net().state_dict()
     both = {
