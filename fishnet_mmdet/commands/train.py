@@ -9,12 +9,14 @@ from mmengine.logging import print_log
 from mmengine.runner import find_latest_checkpoint
 
 from ..checkpoints import trust_pickled_files
+from ..checkpoints.locate import is_first_of_machine
 from ..engine.building import build_runner
 from ..engine.checks import check_checkpoint, check_data, check_initialisation
 from ..engine.configs import learning_rate_note, scale_learning_rate, use_mixed_precision
 from ..engine.from_scratch import train_from_scratch
 from ..engine.hooks import CheckFrozenNormHook
 from ..engine.schedule import set_epochs
+from ..own_data import check_inheritable, data_name, save_config, use_own_data
 from .arguments import add_common_arguments, add_trusted, load_config
 
 
@@ -38,9 +40,15 @@ def main(argv: Optional[List[str]] = None) -> None:
 
 
 def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
-    """The arguments, as mmdet's; ``--epochs`` and ``--from-scratch`` are ours."""
+    """The arguments, as mmdet's; ``--data``, ``--epochs`` and ``--from-scratch`` are ours."""
     parser = argparse.ArgumentParser(description='Train a detector or a classifier')
-    parser.add_argument('config', help='config file')
+    parser.add_argument('config', help='config file, or mmdet::FAMILY/NAME.py for a config of mmdet')
+    parser.add_argument(
+        '--data',
+        metavar='DIR',
+        help='train on your own images: a folder with COCO annotations or, for a classifier, with class folders; the config '
+        'for it is written to the work dir (docs/own-data.md)',
+    )
     add_common_arguments(parser)
     parser.add_argument('--epochs', type=int, metavar='N', help='train for N epochs; the schedule is scaled to them')
     parser.add_argument(
@@ -71,6 +79,8 @@ def change(cfg: Config, args: argparse.Namespace) -> None:
     Raises:
         FishNetError: If the config does not allow it.
     """
+    if args.data:
+        change_data(cfg, args)
     if args.epochs is not None:
         set_epochs(cfg, args.epochs)
     if args.from_scratch:
@@ -80,9 +90,33 @@ def change(cfg: Config, args: argparse.Namespace) -> None:
         use_mixed_precision(cfg)
     if args.auto_scale_lr:
         scale_learning_rate(cfg)
+    if args.data and is_first_of_machine():
+        file = save_config(cfg, args.config, args.data, own_data_dir(cfg))
+        print_log(f'{file} is the config of this run: test.py, infer.py and train.py take it without --data', logger='current')
     if args.resume:
         cfg.resume = True
         cfg.load_from = None if args.resume == 'auto' else args.resume
+
+
+def change_data(cfg: Config, args: argparse.Namespace) -> None:
+    """Trains on the data that ``--data`` names; settings of ``--cfg-options`` are kept.
+
+    Raises:
+        FishNetError: If the config or the data do not allow it.
+    """
+    check_inheritable(args.config)
+    if not args.work_dir:
+        cfg.work_dir = f'{cfg.work_dir}_{data_name(args.data)}'
+    found = use_own_data(cfg, args.data, own_data_dir(cfg))
+    cfg.merge_from_dict({key: value for key, value in (args.cfg_options or {}).items() if key != 'data_root'})
+    if is_first_of_machine():
+        print_log(found, logger='current')
+
+
+def own_data_dir(cfg: Config) -> Path:
+    """The folder for the config of own data, and for files that are made of the data."""
+    # Not the work dir itself: a Runner saves the full config there, under the name of the config that it runs.
+    return Path(cfg.work_dir) / 'own_data'
 
 
 def checkpoint_to_load(cfg: Config) -> Optional[str]:
