@@ -9,7 +9,6 @@ from mmengine.config import Config, DictAction
 
 from ..engine.configs import read_config
 from ..engine.distributed import use_gloo
-from ..fishify.writing import find_config
 
 
 def add_config_options(parser: ArgumentParser) -> None:
@@ -62,7 +61,7 @@ def load_config(args: Namespace) -> Config:
         FishNetError: If the config cannot be read.
     """
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    cfg = read_config(str(find_config(args.config)), args.cfg_options)
+    cfg = read_config(args.config, args.cfg_options)
     cfg.launcher = args.launcher
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or str(Path('work_dirs') / Path(args.config).stem)
     if args.launcher != 'none' and not torch.cuda.is_available():

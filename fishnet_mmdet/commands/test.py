@@ -45,7 +45,7 @@ def main(argv: Optional[List[str]] = None) -> None:
 def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
     """The arguments, as mmdet's, and ``--eval``."""
     parser = argparse.ArgumentParser(description='Evaluate a checkpoint')
-    parser.add_argument('config', help='config file, or mmdet::FAMILY/NAME.py for a config of mmdet')
+    parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', help='checkpoint file')
     add_common_arguments(parser)
     parser.add_argument(

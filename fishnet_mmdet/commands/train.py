@@ -16,6 +16,7 @@ from ..engine.configs import learning_rate_note, scale_learning_rate, use_mixed_
 from ..engine.from_scratch import train_from_scratch
 from ..engine.hooks import CheckFrozenNormHook
 from ..engine.schedule import set_epochs
+from ..fishify.writing import find_config
 from ..own_data import check_inheritable, data_name, save_config, use_own_data
 from .arguments import add_common_arguments, add_trusted, load_config
 
@@ -25,8 +26,9 @@ def main(argv: Optional[List[str]] = None) -> None:
     args = parse_args(argv)
     if args.trusted:
         trust_pickled_files()
+    name, args.config = args.config, str(find_config(args.config))
     cfg = load_config(args)
-    change(cfg, args)
+    change(cfg, args, name)
     check_data(cfg, ['train_dataloader', 'val_dataloader'])
     check_initialisation(cfg)
     if checkpoint := checkpoint_to_load(cfg):
@@ -73,8 +75,13 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def change(cfg: Config, args: argparse.Namespace) -> None:
+def change(cfg: Config, args: argparse.Namespace, name: str) -> None:
     """Sets in the config what the arguments ask for.
+
+    Args:
+        cfg (Config): The config; it is changed in place.
+        args (argparse.Namespace): The arguments.
+        name (str): The config's name as the user gave it.
 
     Raises:
         FishNetError: If the config does not allow it.
@@ -91,7 +98,7 @@ def change(cfg: Config, args: argparse.Namespace) -> None:
     if args.auto_scale_lr:
         scale_learning_rate(cfg)
     if args.data and is_first_of_machine():
-        file = save_config(cfg, args.config, args.data, own_data_dir(cfg))
+        file = save_config(cfg, name, args.data, own_data_dir(cfg))
         print_log(f'{file} is the config of this run: test.py, infer.py and train.py take it without --data', logger='current')
     if args.resume:
         cfg.resume = True

@@ -124,9 +124,7 @@ def _list_of_objects(path: str, content: dict, key: str) -> List[dict]:
     if key not in content:
         keys: Sequence[str] = list(content)
         found = ', '.join(map(_short, keys[:10])) or 'nothing'
-        raise FishNetError(
-            f"the annotation file {path} is not in COCO's format: it lacks {key!r}, and has {found}.\n{EXPECTED}"
-        )
+        raise FishNetError(f"the annotation file {path} is not in COCO's format: it lacks {key!r}, and has {found}.\n{EXPECTED}")
     entries = content[key]
     if not isinstance(entries, list):
         raise FishNetError(f'{key!r} of the annotation file {path} is {_kind(entries)}, not a list.\n{EXPECTED}')

@@ -1,5 +1,6 @@
 """The config file that inherits a config with a ResNet and replaces it by FishNet."""
 
+import copy
 import difflib
 import os
 import re
@@ -53,7 +54,8 @@ def write_config(
         changes = fishify(cfg, depth, checkpoint, from_scratch=from_scratch)
     except FishNetError as error:
         raise FishNetError(f'{config}: {error}') from error
-    cfg.merge_from_dict(changes.overrides)
+    # Merging removes _delete_ from what it merges.
+    cfg.merge_from_dict(copy.deepcopy(changes.overrides))
     about = [f'{config} with FishNet-{depth}, written by fishify.', *(f'- {note}' for note in changes.notes)]
     save_inheriting(config, out, changes.overrides, cfg.to_dict(), about)
     return changes.notes

@@ -36,8 +36,8 @@ def check_config(cfg: Config) -> None:
         raise FishNetError(f'{cfg.filename} has no train_dataloader, so --data has nothing to replace')
     if any(part.get('num_stuff_classes') for part in dicts_in(cfg.model)):
         raise FishNetError(
-            f'--data takes boxes and masks of objects, and {cfg.model.type} of {cfg.filename} is a panoptic model, which needs '
-            'panoptic annotations: choose a config of instance segmentation'
+            f'--data takes boxes and masks of objects, and {cfg.model.type} of {cfg.filename} is a panoptic model, which '
+            'needs panoptic annotations: choose a config of instance segmentation'
         )
     if cfg.model.get('teacher_ckpt') and cfg.model.get('teacher_bbox_head'):
         raise FishNetError(f'{cfg.model.type} learns from a teacher with its own classes: --data cannot change those')

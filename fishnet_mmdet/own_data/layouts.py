@@ -116,7 +116,7 @@ def _image_folder(root: Path, ann_file: Path, part: str, file: CocoFile) -> Path
 
 
 def _candidates(root: Path, ann_file: Path, part: str) -> Iterator[Path]:
-    """Folders in which the images of an annotation file may be, the most likely first. Those that do not exist are left out."""
+    """Folders in which the images of an annotation file may be, the most likely first; only those that exist."""
     # instances_train2017.json has its images in train2017/.
     name = re.sub('^instances_', '', ann_file.stem)
     for above in (root, root / 'images'):

@@ -1,7 +1,7 @@
 """What was found in a data set: counts, sizes, and what the config does not fit."""
 
 from collections import Counter
-from typing import Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Iterator, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 from mmdet.registry import TASK_UTILS
