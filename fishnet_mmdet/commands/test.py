@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import List, Optional
 
 from mmdet.engine.hooks.utils import trigger_visualization_hook
-from mmdet.evaluation import DumpDetResults
 from torch import nn
 
 from ..checkpoints import check_fits, trust_pickled_files
 from ..engine.augmented_testing import use_test_time_augmentation
 from ..engine.building import build_runner
 from ..engine.checks import check_checkpoint, check_data
+from ..engine.dumping import DumpPredictions
 from ..engine.metrics import choose_metrics
 from ..errors import FishNetError
 from .arguments import add_common_arguments, add_trusted, load_config
@@ -38,7 +38,9 @@ def main(argv: Optional[List[str]] = None) -> None:
     if not args.tta:
         check_fits_config(runner.model, args.config, args.checkpoint, args.trusted)
     if args.out:
-        runner.test_evaluator.metrics.append(DumpDetResults(out_file_path=args.out))
+        # mmdet's data sets in COCO's format know the ids of their file.
+        ids = getattr(runner.test_loop.dataloader.dataset, 'cat_ids', None)
+        runner.test_evaluator.metrics.append(DumpPredictions(args.out, ids))
     runner.test()
 
 
@@ -54,7 +56,7 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
         metavar='METRIC',
         help="metrics: bbox and segm for instance segmentation, PQ for panoptic; default: the config's",
     )
-    parser.add_argument('--out', metavar='FILE.pkl', help='save the predictions to this file')
+    parser.add_argument('--out', metavar='FILE.pkl', help="save the predictions to this file, with the data's category ids")
     parser.add_argument('--show', action='store_true', help='show predictions beside the ground truth in a window')
     parser.add_argument('--show-dir', metavar='DIR', help='save these pictures to WORK_DIR/<time>/DIR')
     parser.add_argument('--wait-time', type=float, default=2, help='seconds that --show waits')

@@ -29,7 +29,7 @@ def set_num_classes(model: MutableMapping, number: int) -> None:
             continue
         if 'num_things_classes' in module:
             module['num_things_classes'] = number
-        if 'num_classes' in module or _is_head(path) and _takes_num_classes(module):
+        elif 'num_classes' in module or _is_head(path) and _takes_num_classes(module):
             module['num_classes'] = number
         weights = module.get('class_weight')
         if isinstance(weights, (list, tuple)) and len(weights) > 1:
