@@ -1,6 +1,7 @@
 """train: trains a detector or a classifier."""
 
 import argparse
+import logging
 from pathlib import Path
 from typing import List, Optional
 
@@ -11,11 +12,12 @@ from mmengine.runner import find_latest_checkpoint
 from ..checkpoints import trust_pickled_files
 from ..engine.building import build_runner
 from ..engine.checks import check_checkpoint, check_data, check_initialisation
+from ..engine.class_names import check_num_classes, check_same_classes
 from ..engine.configs import learning_rate_note, scale_learning_rate, use_mixed_precision
 from ..engine.from_scratch import train_from_scratch
 from ..engine.hooks import CheckFrozenNormHook
 from ..engine.schedule import set_epochs
-from .arguments import add_common_arguments, add_trusted, load_config
+from .arguments import add_common_arguments, add_strict_data, add_trusted, load_config
 
 
 def main(argv: Optional[List[str]] = None) -> None:
@@ -25,11 +27,16 @@ def main(argv: Optional[List[str]] = None) -> None:
         trust_pickled_files()
     cfg = load_config(args)
     change(cfg, args)
-    check_data(cfg, ['train_dataloader', 'val_dataloader'])
+    dataloaders = ['train_dataloader', 'val_dataloader']
+    notes = check_data(cfg, dataloaders, args.strict_data)
+    classes = check_same_classes(cfg, dataloaders)
     check_initialisation(cfg)
     if checkpoint := checkpoint_to_load(cfg):
         check_checkpoint(checkpoint, args.trusted)
     runner = build_runner(cfg)
+    check_num_classes(runner.model, classes)
+    for note in notes:
+        print_log(note, logger='current', level=logging.WARNING)
     if note := learning_rate_note(cfg, runner.world_size):
         print_log(note, logger='current')
     if not any(isinstance(hook, CheckFrozenNormHook) for hook in runner.hooks):
@@ -61,6 +68,7 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
         metavar='CHECKPOINT',
         help='continue from this checkpoint; without a file, from the latest one in the work dir',
     )
+    add_strict_data(parser)
     add_trusted(parser)
     return parser.parse_args(argv)
 
