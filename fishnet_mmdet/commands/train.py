@@ -1,6 +1,7 @@
 """train: trains a detector or a classifier."""
 
 import argparse
+import logging
 from pathlib import Path
 from typing import List, Optional
 
@@ -12,13 +13,14 @@ from ..checkpoints import trust_pickled_files
 from ..checkpoints.locate import is_first_of_machine
 from ..engine.building import build_runner
 from ..engine.checks import check_checkpoint, check_data, check_initialisation
+from ..engine.class_names import check_num_classes, check_same_classes
 from ..engine.configs import learning_rate_note, scale_learning_rate, use_mixed_precision
 from ..engine.from_scratch import train_from_scratch
 from ..engine.hooks import CheckFrozenNormHook
 from ..engine.schedule import set_epochs
 from ..fishify.writing import find_config
 from ..own_data import check_inheritable, data_name, save_config, use_own_data
-from .arguments import add_common_arguments, add_trusted, load_config
+from .arguments import add_common_arguments, add_strict_data, add_trusted, load_config
 
 
 def main(argv: Optional[List[str]] = None) -> None:
@@ -29,11 +31,16 @@ def main(argv: Optional[List[str]] = None) -> None:
     name, args.config = args.config, str(find_config(args.config))
     cfg = load_config(args)
     change(cfg, args, name)
-    check_data(cfg, ['train_dataloader', 'val_dataloader'])
+    dataloaders = ['train_dataloader', 'val_dataloader']
+    notes = check_data(cfg, dataloaders, args.strict_data)
+    classes = check_same_classes(cfg, dataloaders)
     check_initialisation(cfg)
     if checkpoint := checkpoint_to_load(cfg):
         check_checkpoint(checkpoint, args.trusted)
     runner = build_runner(cfg)
+    check_num_classes(runner.model, classes)
+    for note in notes:
+        print_log(note, logger='current', level=logging.WARNING)
     if note := learning_rate_note(cfg, runner.world_size):
         print_log(note, logger='current')
     if not any(isinstance(hook, CheckFrozenNormHook) for hook in runner.hooks):
@@ -71,6 +78,7 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
         metavar='CHECKPOINT',
         help='continue from this checkpoint; without a file, from the latest one in the work dir',
     )
+    add_strict_data(parser)
     add_trusted(parser)
     return parser.parse_args(argv)
 

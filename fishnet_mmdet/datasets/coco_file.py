@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from typing import List, NamedTuple, Optional, Sequence
+from typing import List, NamedTuple, Optional
 
 from mmengine import fileio
 
@@ -77,10 +77,10 @@ def class_names(file: CocoFile) -> List[str]:
         values = [category.get(key) for category in file.categories]
         wrong = [value for value in values if not isinstance(value, kind) or isinstance(value, bool)]
         if wrong:
-            raise FishNetError(f'{file.path} has a category with {key} {_short(wrong[0])}: every {key} must be {example}')
+            raise FishNetError(f'{file.path} has a category with {key} {short(wrong[0])}: every {key} must be {example}')
         value, count = Counter(values).most_common(1)[0]
         if count > 1:
-            raise FishNetError(f'{file.path} has {count} categories with {key} {_short(value)}: every {key} must be unique')
+            raise FishNetError(f'{file.path} has {count} categories with {key} {short(value)}: every {key} must be unique')
     return [category['name'] for category in file.categories]
 
 
@@ -92,7 +92,9 @@ def _read_bytes(path: str, backend_args: Optional[dict]) -> bytes:
     except IsADirectoryError as error:
         raise FishNetError(f'the annotation file {path} is a folder: correct ann_file') from error
     except OSError as error:
-        raise FishNetError(f'the annotation file {path} cannot be read ({error.strerror or error})') from error
+        raise FishNetError(f'the annotation file {path} cannot be read: {error.strerror or error}') from error
+    except Exception as error:  # a storage backend raises errors of its own, or its client is not installed
+        raise FishNetError(f'the annotation file {path} cannot be read: {type(error).__name__}: {error}') from error
 
 
 def _parse(path: str, data: bytes) -> object:
@@ -112,26 +114,24 @@ def _parse(path: str, data: bytes) -> object:
             ) from error
         raise FishNetError(
             f'the annotation file {path} is not JSON: {error.msg} in line {error.lineno}, column {error.colno}: '
-            f'{_short(rest)}; export it again'
+            f'{short(rest)}; export it again'
         ) from error
     except (RecursionError, ValueError) as error:  # nested without end, or a number of thousands of digits
-        raise FishNetError(
-            f'the annotation file {path} cannot be parsed ({_short(str(error))}): it is damaged, or is not COCO; export it again'
-        ) from error
+        raise FishNetError(f'the annotation file {path} cannot be parsed ({short(str(error))}): export it again') from error
 
 
 def _list_of_objects(path: str, content: dict, key: str) -> List[dict]:
     if key not in content:
-        keys: Sequence[str] = list(content)
-        found = ', '.join(map(_short, keys[:10])) or 'nothing'
-        raise FishNetError(f"the annotation file {path} is not in COCO's format: it lacks {key!r}, and has {found}.\n{EXPECTED}")
+        found = ', '.join(map(short, list(content)[:10])) or 'nothing'
+        problem = f"is not in COCO's format: it lacks {key!r}, and has {found}"
+        raise FishNetError(f'the annotation file {path} {problem}.\n{EXPECTED}')
     entries = content[key]
     if not isinstance(entries, list):
         raise FishNetError(f'{key!r} of the annotation file {path} is {_kind(entries)}, not a list.\n{EXPECTED}')
     wrong = next((at for at, entry in enumerate(entries) if not isinstance(entry, dict)), None)
     if wrong is not None:
         raise FishNetError(
-            f'entry {wrong} of {key!r} in the annotation file {path} is {_short(entries[wrong])}, not an object.\n{EXPECTED}'
+            f'entry {wrong} of {key!r} in the annotation file {path} is {short(entries[wrong])}, not an object.\n{EXPECTED}'
         )
     return entries
 
@@ -142,7 +142,7 @@ def _kind(value: object) -> str:
     return kinds.get(type(value), 'a number')
 
 
-def _short(value: object) -> str:
+def short(value: object) -> str:
     """A value for a message: on one line, with control characters escaped, and not longer than a few words."""
     text = repr(value)
     return text if len(text) <= 60 else f'{text[:57]}...'

@@ -2,14 +2,14 @@
 
 import os
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Mapping, MutableMapping, Optional
+from typing import Any, Dict, List, Mapping, MutableMapping, Optional
 
 from mmdet.datasets import BaseDetDataset, CocoDataset, CocoPanopticDataset, CrowdHumanDataset, OpenImagesDataset
 from mmdet.datasets.xml_style import XMLDataset
 from mmdet.registry import DATASETS
 from mmengine.config import Config
 
-from ..engine.checks import dicts_in
+from ..engine.config_tree import datasets_in, dicts_in
 from ..engine.metrics import predicts_masks
 from ..errors import FishNetError
 from .classes import Classes
@@ -49,9 +49,8 @@ def check_config(cfg: Config) -> None:
         )
     if any(step.get('type') == 'LoadProposals' or step.get('proposal_file') for step in steps):
         raise FishNetError(f'{cfg.filename} trains on proposals from a file, which --data does not have: use Faster R-CNN')
-    labelled = [leaf for leaf in _leaves(cfg.train_dataloader.dataset)]
-    for leaf in labelled:
-        kind = _class_of(leaf)
+    for dataset in datasets_in(cfg.train_dataloader.dataset):
+        kind = _class_of(dataset)
         if not issubclass(kind, REPLACEABLE) or issubclass(kind, CocoPanopticDataset):
             raise FishNetError(
                 f'--data cannot take the place of the {kind.__name__} of {cfg.filename}: choose a config that trains on '
@@ -130,15 +129,6 @@ def _relative(path: Path, root: Path) -> str:
     """A path as a data set joins it to its root; '' is a root itself."""
     path = path.resolve()
     return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
-
-
-def _leaves(dataset: Mapping) -> Iterator[Mapping]:
-    """The data sets inside the wrappers."""
-    inner = dataset.get('datasets') or [dataset[key] for key in ('dataset',) if key in dataset]
-    if not inner:
-        yield dataset
-    for one in inner:
-        yield from _leaves(one)
 
 
 def _with_leaf(dataset: dict, location: Mapping) -> dict:

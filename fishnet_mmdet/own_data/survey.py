@@ -8,8 +8,7 @@ from mmdet.registry import TASK_UTILS
 from mmengine.config import Config
 from terminaltables import AsciiTable
 
-from ..engine.checks import dicts_in
-from ..engine.config_tree import dotted, walk
+from ..engine.config_tree import dicts_in, dotted, walk
 from .classes import Classes
 from .layouts import Part
 

@@ -7,7 +7,7 @@ from conftest import REPO
 from mmengine.config import Config
 from own_data import content, save
 
-from fishnet_mmdet.engine.checks import dicts_in
+from fishnet_mmdet.engine.config_tree import dicts_in
 from fishnet_mmdet.errors import FishNetError
 from fishnet_mmdet.fishify.writing import mmdet_configs
 from fishnet_mmdet.own_data import use_own_data

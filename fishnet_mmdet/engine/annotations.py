@@ -1,0 +1,157 @@
+"""The annotation files that a config names, checked before a run: faults of their entries, and their classes."""
+
+import os
+from typing import List, NamedTuple, Optional, Sequence, Tuple
+
+from mmdet.datasets import CocoDataset
+from mmdet.datasets.api_wrappers import COCO
+from mmengine.config import Config
+
+from ..datasets.coco_checks import ERROR, FAULTS, KEEP, SKIP
+from ..datasets.coco_summary import Summary, summarise
+from ..datasets.usable_coco import UsableCOCO
+from ..errors import FishNetError
+from ..registry import DATASETS
+from .class_names import compare_with_file, dataset_classes
+from .config_tree import datasets_in, dicts_in
+
+STRICT = 'Correct the file, or leave --strict-data out.'
+
+
+class Source(NamedTuple):
+    """A data set in a config that reads a file in COCO's format."""
+
+    key: str
+    """The dataloader's key in the config."""
+    dataset: dict
+    kind: type
+    path: str
+
+    @property
+    def training(self) -> bool:
+        """Whether it is trained on."""
+        return self.key == 'train_dataloader'
+
+
+def check_annotations(cfg: Config, dataloaders: Sequence[str], strict: bool = False) -> List[str]:
+    """Checks the annotation files of data sets in COCO's format.
+
+    Where training must skip entries that mmdet would fail on, it makes mmdet's data set skip them.
+
+    Args:
+        cfg (Config): The config.
+        dataloaders (Sequence[str]): Their keys in the config.
+        strict (bool): Whether entries that could be skipped are an error.
+
+    Returns:
+        list[str]: Notes for the log: what is skipped.
+
+    Raises:
+        FishNetError: If a file cannot be read, its classes differ from the data set's, or it has faults that would make
+            the results wrong or leave nothing to train on.
+    """
+    notes = []
+    for source in _sources(cfg, dataloaders):
+        masks = _reads_masks(cfg, source)
+        summary = summarise(source.path, source.dataset.get('backend_args'), masks, annotated=not _format_only(cfg, source))
+        note = compare_with_file(source.kind, dataset_classes(source.dataset), summary, f'{source.key}: {source.path}')
+        notes += [note] if note else []
+        if not _is_plain(source.kind):
+            continue
+        if block := judge(summary, source.path, source.training):
+            if strict:
+                raise FishNetError(f'{block}\n{STRICT}')
+            notes.append(block)
+        if source.training:
+            _check_rest(summary, source)
+            if any(FAULTS[kind].training == SKIP and not FAULTS[kind].by_mmdet for kind in summary.found):
+                source.kind.COCOAPI = type('UsableCOCO', (UsableCOCO,), dict(masks=masks))
+        elif not summary.annotations and not _format_only(cfg, source):
+            raise FishNetError(f'{source.path} has no annotations to test with: correct ann_file of {source.key}')
+    return notes
+
+
+def judge(summary: Summary, path: str, training: bool) -> Optional[str]:
+    """What is done about the faults of a file.
+
+    Returns:
+        str | None: A block for the log: counts and examples; None without faults.
+
+    Raises:
+        FishNetError: If a fault is an error.
+    """
+    lines = {ERROR: [], SKIP: [], KEEP: []}
+    for kind, found in summary.found.items():
+        fault = FAULTS[kind]
+        total = getattr(summary, fault.where)
+        line = f'    {found.count:,} of {total:,} {fault.where} {fault.text}: {", ".join(found.examples)}; {fault.remedy}'
+        lines.setdefault(fault.training if training else fault.testing, []).append(line)
+    if lines[ERROR]:
+        what = 'Training' if training else 'Testing'
+        return_to = 'correct the file' if training else 'correct the file: results on a part of the truth would be wrong'
+        raise FishNetError(f'{what} cannot use the annotations in {path}; {return_to}\n' + '\n'.join(lines[ERROR]))
+    blocks = [
+        f'{path}: {action}\n' + '\n'.join(lines[key])
+        for key, action in ((SKIP, 'training skips these entries'), (KEEP, 'these entries are used as they are'))
+        if lines[key]
+    ]
+    return '\n'.join(blocks) or None
+
+
+def _check_rest(summary: Summary, source: Source) -> None:
+    """Checks that something is left to train on.
+
+    Raises:
+        FishNetError: If not.
+    """
+    classes = dataset_classes(source.dataset) or summary.names
+    usable = sum(count for name, count in zip(summary.names, summary.usable) if name in classes)
+    if not usable:
+        block = judge(summary, source.path, training=True) or 'the file has no annotations of the classes'
+        raise FishNetError(
+            f'nothing is left to train on: no annotation of {source.path} can be used, of {summary.annotations:,}\n{block}'
+        )
+    smallest = (source.dataset.get('filter_cfg') or {}).get('min_size', 0)
+    if smallest > summary.largest_side:
+        raise FishNetError(
+            f'nothing is left to train on: filter_cfg.min_size={smallest} of {source.key} skips every image in {source.path}, '
+            f'whose shorter sides have at most {summary.largest_side} pixels; lower it'
+        )
+
+
+def _sources(cfg: Config, dataloaders: Sequence[str]) -> List[Source]:
+    found = []
+    for key in dataloaders:
+        for dataset in datasets_in((cfg.get(key) or {}).get('dataset')):
+            kind = dataset.get('type')
+            kind = DATASETS.get(kind) if isinstance(kind, str) else kind
+            if isinstance(kind, type) and issubclass(kind, CocoDataset) and dataset.get('ann_file'):
+                path = os.path.join(dataset.get('data_root') or '', dataset['ann_file'])
+                # Without a storage of its own, a file that is not there belongs to a storage that the pipeline alone names.
+                if os.path.exists(path) or dataset.get('backend_args'):
+                    found.append(Source(key, dataset, kind, path))
+    return found
+
+
+def _is_plain(kind: type) -> bool:
+    """Whether a data set reads COCO's instances; panoptic files and LVIS have other keys."""
+    return kind.COCOAPI is COCO or issubclass(kind.COCOAPI, UsableCOCO)
+
+
+def _evaluators(cfg: Config, source: Source) -> List[dict]:
+    evaluator = cfg.get(source.key.replace('dataloader', 'evaluator')) or []
+    return [evaluator] if isinstance(evaluator, dict) else list(evaluator)
+
+
+def _reads_masks(cfg: Config, source: Source) -> bool:
+    evaluators: Tuple[dict, ...] = () if source.training else tuple(_evaluators(cfg, source))
+    metrics = [metric for one in evaluators for metric in _as_list(one.get('metric'))]
+    return 'segm' in metrics or any(part.get('with_mask') for part in dicts_in(cfg[source.key]))
+
+
+def _format_only(cfg: Config, source: Source) -> bool:
+    return not source.training and any(one.get('format_only') for one in _evaluators(cfg, source))
+
+
+def _as_list(value) -> list:
+    return list(value) if isinstance(value, (list, tuple)) else [value]
