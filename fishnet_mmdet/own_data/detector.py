@@ -14,7 +14,7 @@ from ..engine.metrics import predicts_masks
 from ..errors import FishNetError
 from .classes import Classes
 from .heads import set_num_classes
-from .layouts import Part
+from .parts import Part
 
 #: Data sets of boxes or instance masks, in whose place a CocoDataset can be.
 REPLACEABLE = (CocoDataset, XMLDataset, CrowdHumanDataset, OpenImagesDataset)
@@ -60,20 +60,21 @@ def check_config(cfg: Config) -> None:
         raise FishNetError(f'{cfg.model.type} needs unlabelled images too, and --data has none: choose a supervised detector')
 
 
+def reads_masks(cfg: Config) -> bool:
+    """Whether the training of a config reads masks."""
+    return any(step.get('with_mask') for step in dicts_in(cfg.train_dataloader.dataset))
+
+
 def check_masks(cfg: Config, parts: Mapping[str, Part]) -> None:
-    """Checks that the data has masks if the training needs them.
+    """Checks that each part has masks.
 
     Raises:
         FishNetError: If not; the message names a config that needs none.
     """
-    if not any(step.get('with_mask') for step in dicts_in(cfg.train_dataloader.dataset)):
-        return
     for part in parts.values():
-        objects = [one for one in part.file.annotations if not one.get('iscrowd')]
-        without = [one for one in objects if not one.get('segmentation')]
-        if without:
+        if part.file.annotations and not any(one.get('segmentation') for one in part.file.annotations):
             raise FishNetError(
-                f'{len(without)} of the {len(objects)} objects in {part.file.path} have no mask (segmentation), and '
+                f'the {len(part.file.annotations)} objects in {part.file.path} have boxes but no masks (segmentation), and '
                 f'{cfg.model.type} learns masks: use a detector of boxes, {config_of_boxes(cfg.filename)}'
             )
 

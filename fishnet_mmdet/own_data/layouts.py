@@ -3,10 +3,11 @@
 import os
 import re
 from pathlib import Path
-from typing import Dict, Iterator, List, NamedTuple, Optional
+from typing import Dict, Iterator, List, Optional
 
 from ..datasets.coco_file import CocoFile, read_coco
 from ..errors import FishNetError
+from .parts import Part
 
 #: The parts of a data set, and the words that name them in files and folders.
 PARTS = dict(train=('train', 'training'), val=('val', 'valid', 'validation'), test=('test', 'testing'))
@@ -23,14 +24,6 @@ or
     {root}/ANNOTATIONS.json                                                10 % are set aside for validation
     {root}/*.jpg or images/*.jpg
 Other formats: export the data as COCO, or convert it."""
-
-
-class Part(NamedTuple):
-    """One part of a data set."""
-
-    file: CocoFile
-    images: Path
-    """The folder that the file names of the images are relative to."""
 
 
 def find_parts(root: Path) -> Dict[str, Part]:

@@ -2,16 +2,18 @@
 
 import os
 from pathlib import Path
-from typing import List
 
 from mmengine.config import Config
 
+from ..datasets.coco_file import class_names
 from ..errors import FishNetError
 from .class_folders import use_class_folders
-from .classes import unify_classes
-from .detector import check_config, check_masks, use_data
+from .classes import leave_out_groups, unify_classes
+from .detector import check_config, check_masks, reads_masks, use_data
+from .entries import check_entries, complete
 from .heads import allow_detections
 from .layouts import find_parts
+from .parts import write_changed
 from .splitting import set_aside
 from .survey import Objects, remarks, table
 
@@ -40,20 +42,25 @@ def use_own_data(cfg: Config, folder: str, out: Path) -> str:
         return use_class_folders(cfg, root, out)
     check_config(cfg)
     parts = find_parts(root)
-    notes: List[str] = []
+    if masks := reads_masks(cfg):
+        check_masks(cfg, parts)
+    notes = [*leave_out_groups(parts), *complete(parts)]
+    for part in parts.values():
+        class_names(part.file)
+    check_entries(parts, masks)
+    if not parts['train'].file.annotations:
+        raise FishNetError(f'{parts["train"].file.path} has no objects that can be used')
+    classes, about_classes = unify_classes(parts)
+    notes += about_classes
     if 'val' not in parts:
         source = parts['train'].file.path
-        number = set_aside(parts, out)
         notes.append(
-            f'{source} has no validation part: {number} of its images (10 %) are set aside by a fixed seed; '
-            f'{out}/train.json and val.json list both parts'
+            f'{source} has no validation part: {set_aside(parts)} of its images (10 %) are set aside, by a fixed seed'
         )
-    classes, about_classes = unify_classes(parts, out)
-    check_masks(cfg, parts)
-    notes += about_classes + use_data(cfg, root, parts, classes)
+    if written := write_changed(parts, out):
+        notes.append(f'the annotations that this run reads are {" and ".join(written)} in {out}')
+    notes += use_data(cfg, root, parts, classes)
     objects = {name: Objects.of(part, classes) for name, part in parts.items()}
-    if not len(objects['train'].image):
-        raise FishNetError(f'{parts["train"].file.path} has no objects')
     notes += allow_detections(cfg.model, max(int(part.per_image.max()) for part in objects.values()))
     notes += remarks(cfg, objects, classes)
     return '\n'.join([f'The data in {root}:', table(objects, classes), *(f'- {note}' for note in notes)])

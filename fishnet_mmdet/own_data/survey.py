@@ -10,7 +10,7 @@ from terminaltables import AsciiTable
 
 from ..engine.config_tree import dicts_in, dotted, walk
 from .classes import Classes
-from .layouts import Part
+from .parts import Part
 
 #: Areas of COCO's small and medium objects, in pixels.
 SMALL, MEDIUM = 32**2, 96**2

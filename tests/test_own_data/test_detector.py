@@ -107,7 +107,8 @@ def test_a_part_that_is_set_aside_lies_in_the_work_dir(tmp_path):
     whole = content(20)
     data = save(tmp_path / 'data', {'cells.json': whole, 'images': whole})
     cfg, text = changed('mask_rcnn_fishnet150_fpn.py', data)
-    assert f'2 of its images (10 %) are set aside by a fixed seed; {tmp_path}/out/train.json and val.json' in text
+    assert '2 of its images (10 %) are set aside, by a fixed seed' in text
+    assert f'the annotations that this run reads are train.json and val.json in {tmp_path}/out' in text
     for key, part in zip(DATALOADERS, ('train', 'val', 'val')):
         dataset = cfg[key].dataset
         assert (dataset.ann_file, dataset.data_prefix.img) == (f'{tmp_path}/out/{part}.json', 'images/')
@@ -145,7 +146,7 @@ def without_masks(data):
 def test_boxes_without_masks(data, name, other):
     with pytest.raises(FishNetError) as error:
         changed(name, without_masks(data))
-    for words in ('have no mask (segmentation)', 'learns masks: use a detector of boxes, ', other):
+    for words in ('have boxes but no masks (segmentation)', 'learns masks: use a detector of boxes, ', other):
         assert words in str(error.value)
 
 
@@ -167,7 +168,7 @@ def test_masks_from_boxes_are_evaluated_as_boxes(data):
         ('fast_rcnn/fast-rcnn_r50_fpn_1x_coco.py', 'trains on proposals from a file'),
         ('soft_teacher/soft-teacher_faster-rcnn_r50-caffe_fpn_180k_semi-0.1-coco.py', 'needs unlabelled images too'),
         ('lad/lad_r50-paa-r101_fpn_2xb8_coco_1x.py', 'learns from a teacher with its own classes'),
-        ('deepsort/deepsort_faster-rcnn_r50_fpn_8xb2-4e_mot17halftrain_test-mot17halfval.py', 'nothing to replace|MOTChallenge'),
+        ('sort/sort_faster-rcnn_r50_fpn_8xb2-4e_mot17halftrain_test-mot17halfval.py', 'nothing to replace|MOTChallenge'),
     ],
 )
 def test_configs_that_need_other_data(data, name, message):

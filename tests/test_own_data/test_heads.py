@@ -1,4 +1,4 @@
-"""Numbers of classes and of detections in configs of mmdet and of this repository, compared with the models that they build."""
+"""Numbers of classes and of detections in configs, compared with the models that they build."""
 
 import pytest
 import torch

@@ -57,7 +57,7 @@ def test_roboflows_layout(tmp_path, val):
         ({'cells.json': TRAIN, 'images': TRAIN}, 'cells.json', 'images'),
         ({'cells.json': TRAIN, '': TRAIN}, 'cells.json', '.'),
         ({'annotations/result.json': TRAIN, 'images': TRAIN}, 'annotations/result.json', 'images'),
-        ({'annotations/instances_default.json': TRAIN, 'images/default': TRAIN}, 'annotations/instances_default.json', 'images/default'),
+        ({'instances_default.json': TRAIN, 'images/default': TRAIN}, 'instances_default.json', 'images/default'),
         ({'result.json': content(4, prefix='images/'), '': content(4, prefix='images/')}, 'result.json', '.'),
         ({'train/_annotations.coco.json': TRAIN, 'train': TRAIN}, 'train/_annotations.coco.json', 'train'),
     ],

@@ -6,8 +6,9 @@ import pytest
 from own_data import content, save
 
 from fishnet_mmdet.errors import FishNetError
-from fishnet_mmdet.own_data.classes import unify_classes
+from fishnet_mmdet.own_data.classes import leave_out_groups, unify_classes
 from fishnet_mmdet.own_data.layouts import find_parts
+from fishnet_mmdet.own_data.parts import write_changed
 
 CAT, DOG = dict(id=7, name='cat'), dict(id=3, name='dog')
 
@@ -15,14 +16,16 @@ CAT, DOG = dict(id=7, name='cat'), dict(id=3, name='dog')
 def unified(root, train, val):
     save(root, {'train.json': train, 'val.json': val, 'train': train, 'val': val})
     parts = find_parts(root)
-    classes, notes = unify_classes(parts, root / 'out')
-    return classes, notes, parts
+    notes = list(leave_out_groups(parts))
+    classes, more = unify_classes(parts)
+    write_changed(parts, root / 'work/own_data')
+    return classes, notes + more, parts
 
 
 def test_classes_in_the_order_of_the_file(tmp_path):
     classes, notes, parts = unified(tmp_path, content(categories=[CAT, DOG]), content(2, [CAT, DOG]))
     assert classes == (('cat', 'dog'), (7, 3)) and notes == []
-    assert parts['val'].file.path == str(tmp_path / 'val.json') and not (tmp_path / 'out').exists()
+    assert parts['val'].file.path == str(tmp_path / 'val.json') and not (tmp_path / 'work').exists()
 
 
 def test_roboflows_group_is_no_class(tmp_path):
@@ -42,9 +45,11 @@ def test_a_group_with_the_name_of_a_class_is_taken_out_of_the_files(tmp_path):
     classes, _, parts = unified(tmp_path, data, data)
     assert classes == (('cat',), (1,))
     for name in ('train', 'val'):
-        written = json.loads((tmp_path / f'out/{name}.json').read_text())
+        written = json.loads((tmp_path / f'work/own_data/{name}.json').read_text())
         assert [one['id'] for one in written['categories']] == [1]
-        assert written['annotations'] == data['annotations'] and parts[name].file.path == str(tmp_path / f'out/{name}.json')
+        assert written['annotations'] == data['annotations'] and parts[name].file.path == str(
+            tmp_path / f'work/own_data/{name}.json'
+        )
 
 
 def test_a_category_with_objects_is_a_class_although_it_groups_others(tmp_path):
@@ -62,12 +67,14 @@ def test_a_part_with_other_numbers_gets_those_of_the_training_part(tmp_path, oth
     """mmdet would count its objects as those of other classes."""
     train, val = content(categories=[CAT, DOG]), content(2, others)
     _, notes, parts = unified(tmp_path, train, val)
-    written = json.loads((tmp_path / 'out/val.json').read_text())
-    assert written['categories'] == [CAT, DOG] and len(notes) == 1 and 'val.json numbers its classes in another way' in notes[0]
+    written = json.loads((tmp_path / 'work/own_data/val.json').read_text())
+    assert written['categories'] == [CAT, DOG]
+    assert len(notes) == 1 and 'val.json numbers its classes in another way' in notes[0]
     names = {one['id']: one['name'] for one in others}
     ids = dict(cat=7, dog=3)
-    assert [one['category_id'] for one in written['annotations']] == [ids[names[one['category_id']]] for one in val['annotations']]
-    assert parts['val'].file.path == str(tmp_path / 'out/val.json')
+    expected = [ids[names[one['category_id']]] for one in val['annotations']]
+    assert [one['category_id'] for one in written['annotations']] == expected
+    assert parts['val'].file.path == str(tmp_path / 'work/own_data/val.json')
 
 
 def test_objects_of_an_unknown_class_are_refused(tmp_path):

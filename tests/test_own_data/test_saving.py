@@ -11,7 +11,8 @@ from fishnet_mmdet.errors import FishNetError
 from fishnet_mmdet.fishify.writing import find_config
 from fishnet_mmdet.own_data import check_inheritable, data_name
 
-NEW_STYLE = "from mmengine.config import read_base\n\nwith read_base():\n    from .base import *\n"
+RETINANET = 'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py'
+NEW_STYLE = 'from mmengine.config import read_base\n\nwith read_base():\n    from .base import *\n'
 
 
 @pytest.fixture
@@ -48,7 +49,7 @@ def comparable(value):
     'name, options',
     [
         (str(REPO / 'configs/mask_rcnn_fishnet150_fpn.py'), ['--from-scratch', '--epochs', '3', '--amp', '--auto-scale-lr']),
-        ('mmdet::retinanet/retinanet_r50_fpn_1x_coco.py', []),
+        (RETINANET, []),
         ('mmdet::yolox/yolox_s_8xb8-300e_coco.py', []),
     ],
 )
@@ -62,32 +63,31 @@ def test_the_written_config_is_that_of_the_run(prepared, name, options):
 
 
 def test_names(prepared):
-    cfg, file = prepared(str(REPO / 'configs/mask_rcnn_fishnet150_fpn.py'))
-    assert cfg.work_dir == 'work_dirs/mask_rcnn_fishnet150_fpn_my_data'
-    assert file.name == 'mask_rcnn_fishnet150_fpn_my_data.py'
-    _, file = prepared(str(REPO / 'configs/mask_rcnn_fishnet150_fpn.py'), '--work-dir', 'mine')
-    assert str(file).endswith('mine/own_data/mask_rcnn_fishnet150_fpn_my_data.py')
+    cfg, file = prepared(RETINANET)
+    assert cfg.work_dir == 'work_dirs/retinanet_r50_fpn_1x_coco_my_data'
+    assert file.name == 'retinanet_r50_fpn_1x_coco_my_data.py'
+    _, file = prepared(RETINANET, '--work-dir', 'mine')
+    assert str(file).endswith('mine/own_data/retinanet_r50_fpn_1x_coco_my_data.py')
     assert data_name('/x/cells (2).v1/') == 'cells_2_v1'
 
 
 def test_settings_of_the_command_win(prepared):
-    options = ['--cfg-options', 'model.roi_head.bbox_head.num_classes=9', 'val_evaluator.metric=bbox']
-    _, file = prepared(str(REPO / 'configs/mask_rcnn_fishnet150_fpn.py'), *options)
+    _, file = prepared(RETINANET, '--cfg-options', 'model.bbox_head.num_classes=9', 'val_evaluator.metric=proposal')
     written = Config.fromfile(file)
-    assert written.model.roi_head.bbox_head.num_classes == 9 and written.model.roi_head.mask_head.num_classes == 2
-    assert written.val_evaluator.metric == 'bbox'
+    assert written.model.bbox_head.num_classes == 9
+    assert written.val_evaluator.metric == 'proposal' and written.test_evaluator.metric == 'bbox'
 
 
 def test_coco_elsewhere_does_not_move_own_data(prepared, data, monkeypatch):
     monkeypatch.setenv('MMDET_DATASETS', '/elsewhere')
-    cfg, file = prepared(str(REPO / 'configs/mask_rcnn_fishnet150_fpn.py'))
+    cfg, file = prepared(RETINANET)
     for one in (cfg, read_config(str(file))):
         assert one.train_dataloader.dataset.data_root == f'{data}/'
         assert one.val_evaluator.ann_file == f'{data}/val.json'
 
 
 def test_a_resumed_run_writes_no_checkpoint_into_the_config(prepared):
-    cfg, file = prepared(str(REPO / 'configs/mask_rcnn_fishnet150_fpn.py'), '--resume', 'last.pth')
+    cfg, file = prepared(RETINANET, '--resume', 'last.pth')
     assert cfg.load_from == 'last.pth' and 'last.pth' not in file.read_text()
 
 

@@ -7,12 +7,14 @@ from own_data import content, save
 
 from fishnet_mmdet.errors import FishNetError
 from fishnet_mmdet.own_data.layouts import find_parts
+from fishnet_mmdet.own_data.parts import write_changed
 from fishnet_mmdet.own_data.splitting import set_aside
 
 
 def split(root, out):
     parts = find_parts(root)
-    number = set_aside(parts, out)
+    number = set_aside(parts)
+    assert write_changed(parts, out) == ['train.json', 'val.json']
     return number, {name: json.loads((out / f'{name}.json').read_text()) for name in ('train', 'val')}, parts
 
 
@@ -27,6 +29,7 @@ def test_a_tenth_is_set_aside_with_its_objects(tmp_path):
     for name, file in files.items():
         assert {one['image_id'] for one in file['annotations']} == {one['id'] for one in file['images']}
         assert file['categories'] == whole['categories']
+        assert parts[name].file.path == str(tmp_path / f'work/own_data/{name}.json') and not parts[name].changed
         assert parts[name].file.images == file['images'] and parts[name].images == tmp_path
 
 

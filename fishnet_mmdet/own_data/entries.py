@@ -1,0 +1,67 @@
+"""The entries of annotation files: values that exporters leave out, and entries that cannot be used."""
+
+from collections import Counter
+from typing import Dict, Iterator
+
+from ..datasets.coco_checks import check_coco
+from ..datasets.coco_summary import Summary
+from ..engine.annotations import judge
+from .parts import Part
+
+
+def complete(parts: Dict[str, Part]) -> Iterator[str]:
+    """Adds what the evaluation needs and follows from the rest: ``iscrowd``, ``area``, and an id for each annotation.
+
+    Labelling tools leave out ``iscrowd`` and ``area``. Roboflow numbers from 0, and COCO's evaluation takes an object with
+    the id 0 for one that is never found. Merged files have ids twice.
+
+    Args:
+        parts (dict[str, Part]): The parts; changed in place.
+
+    Yields:
+        str: A note for each part that is changed.
+    """
+    for name, part in parts.items():
+        annotations, done = part.file.annotations, []
+        for key, value in (('iscrowd', lambda one: 0), ('area', _area_of_box)):
+            if any(key not in one for one in annotations):
+                annotations = [one if key in one else {**one, key: value(one)} for one in annotations]
+                done.append(f'{key} added where it was missing')
+        ids = Counter(str(one.get('id')) for one in annotations)
+        if {'0', 'None'} & set(ids) or max(ids.values(), default=1) > 1:
+            annotations = [dict(one, id=at) for at, one in enumerate(annotations, start=1)]
+            done.append('annotations numbered from 1')
+        if done:
+            parts[name] = part._replace(file=part.file._replace(annotations=annotations), changed=True)
+            yield f'{part.file.path}: {", ".join(done)}, in a copy'
+
+
+def check_entries(parts: Dict[str, Part], masks: bool) -> None:
+    """Checks the entries, and leaves out those that cannot be used. The file itself is not changed by that.
+
+    Args:
+        parts (dict[str, Part]): The parts; changed in place.
+        masks (bool): Whether masks are read.
+
+    Raises:
+        FishNetError: If a fault would make training or results wrong; the training part is validated on too if it is the
+            only one.
+    """
+    for name, part in parts.items():
+        found, usable = check_coco(part.file, masks)
+        summary = Summary([], [], len(part.file.images), len(part.file.annotations), 0, found)
+        for training in (True, False) if 'val' not in parts else (name == 'train',):
+            judge(summary, part.file.path, training)
+        images = [one for one, good in zip(part.file.images, usable.images) if good]
+        annotations = [one for one, good in zip(part.file.annotations, usable.annotations) if good]
+        parts[name] = part._replace(file=part.file._replace(images=images, annotations=annotations))
+
+
+def _area_of_box(annotation: dict) -> float:
+    box = annotation.get('bbox')
+    # A box that is no box is a fault of its own, which is reported as such.
+    return box[2] * box[3] if isinstance(box, list) and len(box) == 4 and _are_numbers(box) else 0
+
+
+def _are_numbers(values: list) -> bool:
+    return all(isinstance(value, (int, float)) for value in values)
