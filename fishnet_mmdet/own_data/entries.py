@@ -28,7 +28,8 @@ def complete(parts: Dict[str, Part]) -> Iterator[str]:
                 annotations = [one if key in one else {**one, key: value(one)} for one in annotations]
                 done.append(f'{key} added where it was missing')
         ids = Counter(str(one.get('id')) for one in annotations)
-        if {'0', 'None'} & set(ids) or max(ids.values(), default=1) > 1:
+        evaluated = name != 'train' or 'val' not in parts
+        if 'None' in ids or '0' in ids and evaluated or max(ids.values(), default=1) > 1:
             annotations = [dict(one, id=at) for at, one in enumerate(annotations, start=1)]
             done.append('annotations numbered from 1')
         if done:

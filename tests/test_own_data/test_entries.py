@@ -40,6 +40,11 @@ def test_missing_values_are_added(parts_of, change, note):
     assert len(parts['train'].file.annotations) == 6
 
 
+def test_the_id_0_stays_where_nothing_is_evaluated(parts_of):
+    parts = parts_of(lambda number, one: one.update(id=number), val=content(1))
+    assert not list(complete(parts))
+
+
 def test_right_entries_stay(parts_of):
     parts = parts_of(lambda number, one: None)
     before = dict(parts)
