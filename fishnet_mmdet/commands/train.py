@@ -16,8 +16,9 @@ from ..engine.checks import check_checkpoint, check_data, check_initialisation
 from ..engine.class_names import check_num_classes, check_same_classes
 from ..engine.configs import learning_rate_note, scale_learning_rate, use_mixed_precision
 from ..engine.from_scratch import train_from_scratch
-from ..engine.hooks import CheckFrozenNormHook
+from ..engine.hooks import CheckFrozenNormHook, RecordCategoryIdsHook
 from ..engine.schedule import set_epochs
+from ..errors import FishNetError
 from ..fishify.writing import find_config
 from ..own_data import check_inheritable, data_name, save_config, use_own_data
 from .arguments import add_common_arguments, add_strict_data, add_trusted, load_config
@@ -45,6 +46,7 @@ def main(argv: Optional[List[str]] = None) -> None:
         print_log(note, logger='current')
     if not any(isinstance(hook, CheckFrozenNormHook) for hook in runner.hooks):
         runner.register_hook(CheckFrozenNormHook())
+    runner.register_hook(RecordCategoryIdsHook())
     runner.train()
 
 
@@ -120,10 +122,12 @@ def change_data(cfg: Config, args: argparse.Namespace) -> None:
         FishNetError: If the config or the data do not allow it.
     """
     check_inheritable(args.config)
+    if 'data_root' in (args.cfg_options or {}):
+        raise FishNetError('--data and --cfg-options data_root name two places of the data: remove one of them')
     if not args.work_dir:
         cfg.work_dir = f'{cfg.work_dir}_{data_name(args.data)}'
     found = use_own_data(cfg, args.data, own_data_dir(cfg))
-    cfg.merge_from_dict({key: value for key, value in (args.cfg_options or {}).items() if key != 'data_root'})
+    cfg.merge_from_dict(args.cfg_options or {})
     if is_first_of_machine():
         print_log(found, logger='current')
 

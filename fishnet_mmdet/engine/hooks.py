@@ -55,3 +55,20 @@ class CheckFrozenNormHook(Hook):
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         if problem := untrained_frozen_norm(model):
             raise FishNetError(problem)
+
+
+class RecordCategoryIdsHook(Hook):
+    """Saves the category ids of the training data in checkpoints, so that predictions carry them.
+
+    mmdet numbers the classes of a data set in COCO's format by itself, and keeps no ids of its file. Checkpoints have the
+    data set's ``metainfo`` as ``dataset_meta``; this hook adds ``category_ids`` to it, one id for each class.
+    """
+
+    def before_train(self, runner: Runner) -> None:
+        """Reads the ids of the data set, which may be wrapped."""
+        dataset = innermost = runner.train_dataloader.dataset
+        while not hasattr(innermost, 'cat_ids') and (hasattr(innermost, 'datasets') or hasattr(innermost, 'dataset')):
+            innermost = innermost.datasets[0] if hasattr(innermost, 'datasets') else innermost.dataset
+        ids = getattr(innermost, 'cat_ids', None)
+        if ids is not None and len(ids) == len(dataset.metainfo.get('classes') or ()):
+            dataset._metainfo['category_ids'] = list(ids)

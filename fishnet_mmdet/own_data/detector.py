@@ -122,7 +122,7 @@ def _location(root: Path, part: Part, classes: Classes) -> Dict[str, Any]:
         data_root=f'{root}/',
         ann_file=_relative(Path(part.file.path), root),
         data_prefix=dict(img=f'{_relative(part.images, root)}/'),
-        metainfo=dict(classes=classes.names, category_ids=classes.ids),
+        metainfo=dict(classes=classes.names),
     )
 
 

@@ -155,7 +155,7 @@ def _half(value: float) -> float:
 def _enlargement(cfg: Config, image_sizes: np.ndarray) -> np.ndarray:
     """By how much the test pipeline enlarges each image; (images,)."""
     factors = np.ones(len(image_sizes))
-    for step in dicts_in(cfg.val_dataloader.dataset.get('pipeline')):
+    for step in dicts_in(cfg.get('val_dataloader')):
         scale = step.get('scale')
         if step.get('type') in ('Resize', 'mmdet.Resize') and isinstance(scale, Sequence):
             # As mmcv's imrescale: the longer side within the larger number, the shorter side within the smaller.

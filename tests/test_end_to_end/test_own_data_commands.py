@@ -41,8 +41,7 @@ def data(shapes, tmp_path):
 def test_train_test_and_infer(data, tiny_config, command, tmp_path):
     few = 'train_cfg = dict(max_epochs=1)\nmodel["test_cfg"] = dict(rcnn=dict(score_thr=0.0, max_per_img=5))\n'
     config, work = tiny_config(more=few, name='tiny.py'), tmp_path / 'work_dirs/tiny_shapes'
-    # Heads and paths that are wrong for the data.
-    options = ['--cfg-options', 'data_root=nowhere', 'train_dataloader.batch_size=2']
+    options = ['--cfg-options', 'train_dataloader.batch_size=2']
     written, checkpoint = work / 'own_data/tiny_shapes.py', work / 'epoch_1.pth'
     arguments = [
         ['train', str(config), '--data', str(data), *options],

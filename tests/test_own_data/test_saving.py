@@ -86,6 +86,11 @@ def test_coco_elsewhere_does_not_move_own_data(prepared, data, monkeypatch):
         assert one.val_evaluator.ann_file == f'{data}/val.json'
 
 
+def test_two_places_of_the_data_are_refused(prepared):
+    with pytest.raises(FishNetError, match='--data and --cfg-options data_root name two places'):
+        prepared(RETINANET, '--cfg-options', 'data_root=there')
+
+
 def test_a_resumed_run_writes_no_checkpoint_into_the_config(prepared):
     cfg, file = prepared(RETINANET, '--resume', 'last.pth')
     assert cfg.load_from == 'last.pth' and 'last.pth' not in file.read_text()
