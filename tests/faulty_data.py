@@ -381,7 +381,7 @@ def main() -> None:
         file.write_text(
             TINY_CONFIG.format(
                 base=str(REPO / 'configs' / args.base), fish=TINY_FISH, data_root=f'{root}/', num_classes=len(CLASSES),
-                classes=CLASSES, more='train_cfg = dict(max_epochs=1)\ntrain_dataloader = dict(batch_size=2)\n',
+                classes=CLASSES, more='train_cfg = dict(max_epochs=1)',
             )
         )  # fmt: skip
         return str(file)
