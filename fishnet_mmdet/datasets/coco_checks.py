@@ -1,18 +1,18 @@
 """Faults in the entries of an annotation file in COCO's format, and what training and testing do about each."""
 
-from typing import Dict, List, NamedTuple, Sequence
+from typing import Dict, List, NamedTuple, Optional, Sequence
 
 import numpy as np
 
+from ..errors import FishNetError
 from .coco_file import CocoFile, short
 from .coco_masks import mask_faults
 from .columns import column, numbers, rows, whole_numbers
+from .reading import MOST_PIXELS
 
 #: What is done about a fault. KEEP: the entry is used, and the log counts it. FINE: the fault does not matter there.
 SKIP, KEEP, ERROR, FINE = 'skip', 'keep', 'error', 'fine'
 IMAGES, ANNOTATIONS = 'images', 'annotations'
-#: Pixels that an image may have: OpenCV's default limit is 2**30, which takes 3 GB.
-MOST_PIXELS = 2**28
 EXAMPLES = 3
 #: Remedies that several faults have.
 COMPLETE = 'complete or remove these entries'
@@ -126,6 +126,34 @@ def check_coco(file: CocoFile, masks: bool) -> Checked:
             first = np.flatnonzero(marks[kind])[:EXAMPLES]
             found[kind] = Found(count, [_describe(fault, entries[at], at) for at in first.tolist()])
     return Checked(found, Usable(images, free[ANNOTATIONS]))
+
+
+def judge(found: Dict[str, Found], path: str, totals: Dict[str, int], training: bool) -> Optional[str]:
+    """What is done about the faults of a file.
+
+    Args:
+        found (dict[str, Found]): The faults.
+        path (str): The file.
+        totals (dict[str, int]): Numbers of ``images`` and ``annotations``.
+        training (bool): Whether the file is trained on, or tested with.
+
+    Returns:
+        str | None: A block for the log: counts and examples; None without faults.
+
+    Raises:
+        FishNetError: If a fault is an error.
+    """
+    lines: Dict[str, List[str]] = {ERROR: [], SKIP: [], KEEP: [], FINE: []}
+    for kind, (count, examples) in found.items():
+        fault = FAULTS[kind]
+        line = f'    {count:,} of {totals[fault.where]:,} {fault.where} {fault.text}: {", ".join(examples)}; {fault.remedy}'
+        lines[fault.training if training else fault.testing].append(line)
+    if lines[ERROR]:
+        problem = 'training cannot use' if training else 'results would be wrong with'
+        raise FishNetError('\n'.join([f'{problem} the faulty entries of {path}: correct the file', *lines[ERROR]]))
+    actions = {SKIP: 'training skips these entries', KEEP: 'these entries are used as they are'}
+    blocks = ['\n'.join([f'{path}: {what}', *lines[action]]) for action, what in actions.items() if lines[action]]
+    return '\n'.join(blocks) or None
 
 
 def _image_faults(file: CocoFile) -> Dict[str, np.ndarray]:
