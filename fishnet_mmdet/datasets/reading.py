@@ -24,6 +24,8 @@ MOST_FAULTY = 0.1
 ENOUGH_FAULTY = 20
 #: Training also stops after this many faulty images in a row: few files, all of them faulty.
 IN_A_ROW = 50
+#: Sides in pixels of images that can be too thin to be resized: 1 x 3000 to 1333 x 800 leaves no height.
+THIN = 32
 #: How a file of a format begins, and what it must have in its last bytes, or behind its last start of a scan.
 JPEG, JPEG_SCAN, JPEG_END = b'\xff\xd8', b'\xff\xda', b'\xff\xd9'
 PNG, PNG_END = b'\x89PNG\r\n\x1a\n', b'IEND'
@@ -195,3 +197,34 @@ def _size_problem(image: np.ndarray, results: dict) -> Optional[str]:
     if results.get('height', height) == height and results.get('width', width) == width:
         return None
     return f'is {width}x{height} pixels, and its annotations are for {results["width"]}x{results["height"]}'
+
+
+class SkipThin(BaseTransform):
+    """A transform that resizes, which skips images that would have no width or no height left, and names them in testing.
+
+    Args:
+        resize (BaseTransform): The transform to act for.
+        faulty (FaultyImages): What happens to these images.
+    """
+
+    def __init__(self, resize: BaseTransform, faulty: FaultyImages) -> None:
+        self.resize = resize
+        self.faulty = faulty
+
+    def transform(self, results: dict) -> Optional[dict]:
+        """Resizes; None if the image is skipped.
+
+        Raises:
+            FishNetError: If the image is too thin and is not skipped.
+        """
+        height, width = results['img'].shape[:2]
+        try:
+            return self.resize.transform(results)
+        except cv2.error:
+            if min(height, width) > THIN:
+                raise
+        self.faulty.bad(results['img_path'], f'is {width}x{height} pixels, too thin to be resized')
+        return None
+
+    def __repr__(self) -> str:
+        return repr(self.resize)

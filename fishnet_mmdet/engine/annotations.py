@@ -67,12 +67,10 @@ def check_annotations(cfg: Config, dataloaders: Sequence[str], strict: bool = Fa
                 notes.append(block)
         if source.training:
             _check_rest(summary, source, block)
-            if source.kind is not ObjectCrops and any(
-                FAULTS[kind].training == SKIP and not FAULTS[kind].by_mmdet for kind in summary.found
-            ):
-                source.kind.COCOAPI = type('UsableCOCO', (UsableCOCO,), dict(masks=masks))
-        elif not summary.annotations and not _format_only(cfg, source):
-            raise FishNetError(f'{source.path} has no annotations to test with: correct ann_file of {source.key}')
+            _skip_faulty(summary, source, masks)
+        elif not summary.images or not (summary.annotations or _format_only(cfg, source)):
+            lacks = 'annotations' if summary.images else 'images'
+            raise FishNetError(f'{source.path} has no {lacks} to test with: correct ann_file of {source.key}')
     return notes
 
 
@@ -95,6 +93,13 @@ def _check_rest(summary: Summary, source: Source, faults: Optional[str]) -> None
             f'nothing is left to train on: filter_cfg.min_size={smallest} of {source.key} skips every image in {source.path}, '
             f'whose shorter sides have at most {summary.largest_side} pixels; lower it'
         )
+
+
+def _skip_faulty(summary: Summary, source: Source, masks: bool) -> None:
+    """Makes mmdet's data set skip the entries that it would fail on."""
+    fails = any(FAULTS[kind].training == SKIP and not FAULTS[kind].by_mmdet for kind in summary.found)
+    if fails and source.kind is not ObjectCrops:
+        source.kind.COCOAPI = type('UsableCOCO', (UsableCOCO,), dict(masks=masks))
 
 
 def _sources(cfg: Config, dataloaders: Sequence[str]) -> List[Source]:

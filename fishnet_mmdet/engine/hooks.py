@@ -8,7 +8,7 @@ from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
 from ..datasets import ObjectCrops
-from ..datasets.reading import FaultyImages, LoadImage
+from ..datasets.reading import FaultyImages, LoadImage, SkipThin
 from ..errors import FishNetError
 from ..models import untrained_frozen_norm
 
@@ -93,8 +93,10 @@ def watch_images(dataset: object, skip: bool) -> None:
     if isinstance(dataset, ObjectCrops):
         dataset.faulty_images = FaultyImages(skip)
     elif isinstance(dataset, BaseDataset):
-        transforms = dataset.pipeline.transforms
+        transforms, faulty = dataset.pipeline.transforms, FaultyImages(skip)
         for at, transform in enumerate(transforms):
             # A subclass may read other files, and these arguments have no meaning here.
             if type(transform) is LoadImageFromFile and not (transform.file_client_args or transform.ignore_empty):
-                transforms[at] = LoadImage(transform, FaultyImages(skip))
+                transforms[at] = LoadImage(transform, faulty)
+            elif 'Resize' in type(transform).__name__:
+                transforms[at] = SkipThin(transform, faulty)
