@@ -11,7 +11,7 @@ from mmengine.logging import print_log
 from ..errors import FishNetError
 from ..registry import DATASETS
 from .classification import ClassificationDataset, SampleTable
-from .coco_checks import check_coco, judge
+from .coco_checks import CROPS, check_coco, judge
 from .coco_file import CocoFile, class_names, read_coco
 from .reading import FaultyImages, decode, read_content
 
@@ -76,7 +76,7 @@ class ObjectCrops(ClassificationDataset):
                 f'{file.path} has no class {", ".join(unknown)}: its classes are {", ".join(class_names(file))}; '
                 'correct metainfo=dict(classes=(...))'
             )
-        found, usable = check_coco(file, masks=False)
+        found, usable = check_coco(file, CROPS)
         if note := judge(found, file.path, dict(images=len(file.images), annotations=len(file.annotations)), training=True):
             print_log(note, logger='current', level=logging.WARNING)
         return _objects(file, usable.annotations, classes)

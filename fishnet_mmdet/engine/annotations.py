@@ -1,14 +1,14 @@
 """The annotation files that a config names, checked before a run: faults of their entries, and their classes."""
 
 import os
-from typing import List, NamedTuple, Optional, Sequence, Tuple
+from typing import List, NamedTuple, Optional, Sequence
 
 from mmdet.datasets import CocoDataset
 from mmdet.datasets.api_wrappers import COCO
 from mmengine.config import Config
 
 from ..datasets import ObjectCrops
-from ..datasets.coco_checks import FAULTS, SKIP, judge
+from ..datasets.coco_checks import BOXES, CROPS, FAULTS, MASKS, SKIP, judge
 from ..datasets.coco_summary import Summary, summarise
 from ..datasets.usable_coco import UsableCOCO
 from ..errors import FishNetError
@@ -53,8 +53,8 @@ def check_annotations(cfg: Config, dataloaders: Sequence[str], strict: bool = Fa
     """
     notes = []
     for source in _sources(cfg, dataloaders):
-        masks = _reads_masks(cfg, source)
-        summary = summarise(source.path, source.dataset.get('backend_args'), masks, annotated=not _format_only(cfg, source))
+        use = _use(cfg, source)
+        summary = summarise(source.path, source.dataset.get('backend_args'), use, annotated=not _format_only(cfg, source))
         note = compare_with_file(source.kind, dataset_classes(source.dataset), summary, f'{source.key}: {source.path}')
         notes += [note] if note else []
         if not _is_plain(source.kind):
@@ -67,7 +67,7 @@ def check_annotations(cfg: Config, dataloaders: Sequence[str], strict: bool = Fa
                 notes.append(block)
         if source.training:
             _check_rest(summary, source, block)
-            _skip_faulty(summary, source, masks)
+            _skip_faulty(summary, source, use)
         elif not summary.images or not (summary.annotations or _format_only(cfg, source)):
             lacks = 'annotations' if summary.images else 'images'
             raise FishNetError(f'{source.path} has no {lacks} to test with: correct ann_file of {source.key}')
@@ -95,11 +95,11 @@ def _check_rest(summary: Summary, source: Source, faults: Optional[str]) -> None
         )
 
 
-def _skip_faulty(summary: Summary, source: Source, masks: bool) -> None:
+def _skip_faulty(summary: Summary, source: Source, use: str) -> None:
     """Makes mmdet's data set skip the entries that it would fail on."""
     fails = any(FAULTS[kind].training == SKIP and not FAULTS[kind].by_mmdet for kind in summary.found)
     if fails and source.kind is not ObjectCrops:
-        source.kind.COCOAPI = type('UsableCOCO', (UsableCOCO,), dict(masks=masks))
+        source.kind.COCOAPI = type('UsableCOCO', (UsableCOCO,), dict(use=use))
 
 
 def _sources(cfg: Config, dataloaders: Sequence[str]) -> List[Source]:
@@ -126,15 +126,17 @@ def _evaluators(cfg: Config, source: Source) -> List[dict]:
     return [evaluator] if isinstance(evaluator, dict) else list(evaluator)
 
 
-def _reads_masks(cfg: Config, source: Source) -> bool:
-    evaluators: Tuple[dict, ...] = () if source.training else tuple(_evaluators(cfg, source))
-    metrics = [metric for one in evaluators for metric in _as_list(one.get('metric'))]
-    return 'segm' in metrics or any(part.get('with_mask') for part in dicts_in(cfg[source.key]))
+def _use(cfg: Config, source: Source) -> str:
+    """What the file is read for: a key of ``coco_checks.USES``."""
+    if source.kind is ObjectCrops:
+        return CROPS
+    metrics: List[str] = []
+    for evaluator in [] if source.training else _evaluators(cfg, source):
+        metric = evaluator.get('metric') or ()
+        metrics += [metric] if isinstance(metric, str) else metric
+    with_mask = any(part.get('with_mask') for part in dicts_in(cfg[source.key]))
+    return MASKS if with_mask or 'segm' in metrics else BOXES
 
 
 def _format_only(cfg: Config, source: Source) -> bool:
     return not source.training and any(one.get('format_only') for one in _evaluators(cfg, source))
-
-
-def _as_list(value) -> list:
-    return list(value) if isinstance(value, (list, tuple)) else [value]
