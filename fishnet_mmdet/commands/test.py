@@ -15,6 +15,7 @@ from ..engine.building import build_runner
 from ..engine.checks import check_checkpoint, check_data
 from ..engine.class_names import check_checkpoint_classes, check_num_classes, check_same_classes
 from ..engine.dumping import DumpPredictions
+from ..engine.hooks import FaultyImagesHook
 from ..engine.metrics import choose_metrics
 from ..errors import FishNetError
 from .arguments import add_common_arguments, add_strict_data, add_trusted, load_config
@@ -43,6 +44,7 @@ def main(argv: Optional[List[str]] = None) -> None:
     if not args.tta:
         check_num_classes(runner.model, classes)
         check_fits_config(runner.model, args.config, args.checkpoint, args.trusted)
+    runner.register_hook(FaultyImagesHook())
     for note in notes:
         print_log(note, logger='current', level=logging.WARNING)
     if args.out:

@@ -16,7 +16,7 @@ from ..engine.checks import check_checkpoint, check_data, check_initialisation
 from ..engine.class_names import check_num_classes, check_same_classes
 from ..engine.configs import learning_rate_note, scale_learning_rate, use_mixed_precision
 from ..engine.from_scratch import train_from_scratch
-from ..engine.hooks import CheckFrozenNormHook, RecordCategoryIdsHook
+from ..engine.hooks import CheckFrozenNormHook, FaultyImagesHook, RecordCategoryIdsHook
 from ..engine.schedule import set_epochs
 from ..errors import FishNetError
 from ..fishify.writing import find_config
@@ -40,6 +40,7 @@ def main(argv: Optional[List[str]] = None) -> None:
         check_checkpoint(checkpoint, args.trusted)
     runner = build_runner(cfg)
     check_num_classes(runner.model, classes)
+    runner.register_hook(FaultyImagesHook())
     for note in notes:
         print_log(note, logger='current', level=logging.WARNING)
     if note := learning_rate_note(cfg, runner.world_size):

@@ -1,18 +1,18 @@
 """Faults in the entries of an annotation file in COCO's format, and what training and testing do about each."""
 
-from typing import Dict, List, NamedTuple, Sequence
+from typing import Dict, FrozenSet, List, NamedTuple, Optional, Sequence
 
 import numpy as np
 
+from ..errors import FishNetError
 from .coco_file import CocoFile, short
 from .coco_masks import mask_faults
 from .columns import column, numbers, rows, whole_numbers
+from .reading import MOST_PIXELS
 
 #: What is done about a fault. KEEP: the entry is used, and the log counts it. FINE: the fault does not matter there.
 SKIP, KEEP, ERROR, FINE = 'skip', 'keep', 'error', 'fine'
 IMAGES, ANNOTATIONS = 'images', 'annotations'
-#: Pixels that an image may have: OpenCV's default limit is 2**30, which takes 3 GB.
-MOST_PIXELS = 2**28
 EXAMPLES = 3
 #: Remedies that several faults have.
 COMPLETE = 'complete or remove these entries'
@@ -41,7 +41,7 @@ class Fault(NamedTuple):
     """Whether mmdet itself skips such entries in training."""
 
 
-#: Each entry counts for the first fault that it has. Faults of masks count only where masks are read.
+#: Each entry counts for the first fault that it has.
 FAULTS: Dict[str, Fault] = {
     kind: Fault(*row)
     for kind, *row in (
@@ -50,7 +50,8 @@ FAULTS: Dict[str, Fault] = {
         ('image_size', IMAGES, 'have no legal height and width', 'width', SKIP, ERROR, 'write the size of the image file'),
         ('image_double', IMAGES, 'share an id with another image', 'id', ERROR, ERROR, 'give every image an id of its own'),
         ('text_id', ANNOTATIONS, 'have a text as id, image_id or category_id', 'id', ERROR, ERROR, 'write ids as numbers'),
-        ('keys', ANNOTATIONS, 'lack a whole number as id, image_id or category_id', 'id', SKIP, ERROR, COMPLETE),
+        ('keys', ANNOTATIONS, 'lack a whole number as image_id or category_id', 'image_id', SKIP, ERROR, COMPLETE),
+        ('no_id', ANNOTATIONS, 'lack a whole number as id', 'id', SKIP, ERROR, 'number all annotations from 1'),
         ('double', ANNOTATIONS, 'share an id with another annotation', 'id', ERROR, ERROR, 'number them anew'),
         ('no_image', ANNOTATIONS, 'belong to no image of the file', 'image_id', SKIP, KEEP, 'add the images', MMDET),
         ('no_category', ANNOTATIONS, 'belong to no category of the file', 'category_id', SKIP, KEEP, 'add them', MMDET),
@@ -72,6 +73,16 @@ FAULTS: Dict[str, Fault] = {
         # COCO's evaluation takes 0 for "not found".
         ('zero_id', ANNOTATIONS, 'have the id 0, which never counts as found', 'id', FINE, KEEP, 'number from 1'),
     )
+}
+
+
+#: The faults that matter for a use of the file. Crops of objects need no more than boxes and classes.
+BOXES, MASKS, CROPS = 'boxes', 'masks', 'crops'
+_OF_MASKS = {kind for kind, fault in FAULTS.items() if fault.shows == 'segmentation'}
+USES: Dict[str, FrozenSet[str]] = {
+    MASKS: frozenset(FAULTS),
+    BOXES: frozenset(FAULTS) - _OF_MASKS,
+    CROPS: frozenset(FAULTS) - _OF_MASKS - {'image_size', 'no_id', 'double', 'area_broken', 'crowd_missing', 'zero_id'},
 }
 
 
@@ -99,24 +110,23 @@ class Checked(NamedTuple):
     usable: Usable
 
 
-def check_coco(file: CocoFile, masks: bool) -> Checked:
-    """Looks for all of `FAULTS` in an annotation file.
+def check_coco(file: CocoFile, use: str) -> Checked:
+    """Looks for `FAULTS` in an annotation file.
 
     Args:
         file (CocoFile): The file; its categories have ids and names (:func:`coco_file.class_names` checks them).
-        masks (bool): Whether masks are read.
+        use (str): What the file is read for: a key of `USES`.
     """
-    marks = _image_faults(file)
-    images = _usable(marks, IMAGES, len(file.images))
-    marks.update(_annotation_faults(file, images))
-    if masks:
-        # Their images' sizes are known: what has no image is marked already.
-        heights, widths = _sizes(file, images)
+    marks = {kind: mark for kind, mark in _image_faults(file).items() if kind in USES[use]}
+    images = ~np.logical_or.reduce([*marks.values()])
+    heights, widths = _sizes(file, images)
+    marks.update(_annotation_faults(file, images, heights, widths))
+    if use == MASKS:
         marks.update(mask_faults(column(file.annotations, 'segmentation'), heights, widths))
     found = {}
     free = {IMAGES: np.ones(len(file.images), bool), ANNOTATIONS: np.ones(len(file.annotations), bool)}
     for kind, fault in FAULTS.items():
-        if kind not in marks:
+        if kind not in USES[use]:
             continue
         marks[kind] &= free[fault.where]
         if fault.training in (SKIP, ERROR):
@@ -126,6 +136,34 @@ def check_coco(file: CocoFile, masks: bool) -> Checked:
             first = np.flatnonzero(marks[kind])[:EXAMPLES]
             found[kind] = Found(count, [_describe(fault, entries[at], at) for at in first.tolist()])
     return Checked(found, Usable(images, free[ANNOTATIONS]))
+
+
+def judge(found: Dict[str, Found], path: str, totals: Dict[str, int], training: bool) -> Optional[str]:
+    """What is done about the faults of a file.
+
+    Args:
+        found (dict[str, Found]): The faults.
+        path (str): The file.
+        totals (dict[str, int]): Numbers of ``images`` and ``annotations``.
+        training (bool): Whether the file is trained on, or tested with.
+
+    Returns:
+        str | None: A block for the log: counts and examples; None without faults.
+
+    Raises:
+        FishNetError: If a fault is an error.
+    """
+    lines: Dict[str, List[str]] = {ERROR: [], SKIP: [], KEEP: [], FINE: []}
+    for kind, (count, examples) in found.items():
+        fault = FAULTS[kind]
+        line = f'    {count:,} of {totals[fault.where]:,} {fault.where} {fault.text}: {", ".join(examples)}; {fault.remedy}'
+        lines[fault.training if training else fault.testing].append(line)
+    if lines[ERROR]:
+        problem = 'training cannot use' if training else 'results would be wrong with'
+        raise FishNetError('\n'.join([f'{problem} the faulty entries of {path}: correct the file', *lines[ERROR]]))
+    actions = {SKIP: 'training skips these entries', KEEP: 'these entries are used as they are'}
+    blocks = ['\n'.join([f'{path}: {what}', *lines[action]]) for action, what in actions.items() if lines[action]]
+    return '\n'.join(blocks) or None
 
 
 def _image_faults(file: CocoFile) -> Dict[str, np.ndarray]:
@@ -141,11 +179,10 @@ def _image_faults(file: CocoFile) -> Dict[str, np.ndarray]:
     )
 
 
-def _annotation_faults(file: CocoFile, images: np.ndarray) -> Dict[str, np.ndarray]:
+def _annotation_faults(file: CocoFile, images: np.ndarray, heights: np.ndarray, widths: np.ndarray) -> Dict[str, np.ndarray]:
     entries = file.annotations
     columns = {key: column(entries, key) for key in ('id', 'image_id', 'category_id')}
     (ids, good_ids), (image_ids, good_images), (category_ids, good_categories) = map(whole_numbers, columns.values())
-    heights, widths = _sizes(file, images)
     boxes = rows(column(entries, 'bbox'), 4)
     areas = numbers(column(entries, 'area'))
     x, y, w, h = boxes.T
@@ -153,7 +190,8 @@ def _annotation_faults(file: CocoFile, images: np.ndarray) -> Dict[str, np.ndarr
     with np.errstate(invalid='ignore'):  # comparisons with NaN are False, and box_broken has them
         return dict(
             text_id=np.logical_or.reduce([_are_texts(values) for values in columns.values()]),
-            keys=~(good_ids & good_images & good_categories),
+            keys=~(good_images & good_categories),
+            no_id=~good_ids,
             double=_later_doubles(ids, good_ids),
             no_image=~np.isin(image_ids, _known(column(file.images, 'id'))[images]),
             no_category=~np.isin(category_ids, _known(column(file.categories, 'id'))),
@@ -161,32 +199,27 @@ def _annotation_faults(file: CocoFile, images: np.ndarray) -> Dict[str, np.ndarr
             area_broken=~np.isfinite(areas),
             box_negative=(w < 0) | (h < 0),
             box_empty=(w < 1) | (h < 1) | (areas <= 0),
-            box_outside=(x >= widths) | (y >= heights) | (x + w <= 0) | (y + h <= 0),
+            box_outside=((x >= widths) & (widths > 0)) | ((y >= heights) & (heights > 0)) | (x + w <= 0) | (y + h <= 0),
             crowd_broken=np.array([one not in (0, 1, None) for one in crowds], bool),
             crowd_missing=np.array([one is None for one in crowds], bool),
             zero_id=good_ids & (ids == 0),
         )
 
 
-def _usable(marks: Dict[str, np.ndarray], where: str, count: int) -> np.ndarray:
-    wrong = [mark for kind, mark in marks.items() if FAULTS[kind].where == where and FAULTS[kind].training in (SKIP, ERROR)]
-    return ~np.logical_or.reduce([np.zeros(count, bool), *wrong])
-
-
-def _known(ids: Sequence) -> np.ndarray:
-    return whole_numbers(ids)[0]
+def _known(values: Sequence) -> np.ndarray:
+    return whole_numbers(values)[0]
 
 
 def _sizes(file: CocoFile, usable: np.ndarray) -> np.ndarray:
-    """(2, n) int64: height and width of the image of every annotation; 0 where it has none that is usable."""
+    """(2, n) int64: height and width of the image of every annotation; 0 where they are unknown."""
     images = [image for image, good in zip(file.images, usable) if good]
     if not images:
         return np.zeros((2, len(file.annotations)), np.int64)
-    ids = np.array(column(images, 'id'), np.int64)
+    ids = _known(column(images, 'id'))
     order = np.argsort(ids)
     wanted = _known(column(file.annotations, 'image_id'))
     at = order[np.searchsorted(ids, wanted, sorter=order).clip(max=len(ids) - 1)]
-    sizes = np.array([column(images, key) for key in ('height', 'width')], np.int64)
+    sizes = np.array([_known(column(images, key)) for key in ('height', 'width')])
     return np.where(ids[at] == wanted, sizes[:, at], 0)
 
 

@@ -32,26 +32,26 @@ class Summary(NamedTuple):
     """By the keys of ``coco_checks.FAULTS``."""
 
 
-def summarise(path: str, backend_args: Optional[dict], masks: bool, annotated: bool = True) -> Summary:
+def summarise(path: str, backend_args: Optional[dict], use: str, annotated: bool = True) -> Summary:
     """Reads and checks an annotation file, or returns the result of an earlier check if the file is unchanged.
 
     Args:
         path (str): Path or URL.
         backend_args (dict, optional): Storage of the file, as for mmengine's ``fileio``.
-        masks (bool): Whether masks are read.
+        use (str): What the file is read for: a key of ``coco_checks.USES``.
         annotated (bool): Whether the file must have annotations.
 
     Raises:
         FishNetError: If the file cannot be read, or its categories are wrong.
     """
     if not os.path.isfile(path):
-        return _check(path, backend_args, masks, annotated)
+        return _check(path, backend_args, use, annotated)
     stat = os.stat(path)
-    key = [VERSION, os.path.abspath(path), stat.st_size, stat.st_mtime_ns, masks, annotated]
+    key = [VERSION, os.path.abspath(path), stat.st_size, stat.st_mtime_ns, use, annotated]
     cache = cache_folder() / 'annotations' / f'{hashlib.sha256(json.dumps(key).encode()).hexdigest()[:32]}.json'
     summary = _load(cache)
     if summary is None:
-        summary = _check(path, backend_args, masks, annotated)
+        summary = _check(path, backend_args, use, annotated)
         _save(cache, summary)
     return summary
 
@@ -61,10 +61,10 @@ def cache_folder() -> Path:
     return Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache') / 'fishnet_mmdet'
 
 
-def _check(path: str, backend_args: Optional[dict], masks: bool, annotated: bool) -> Summary:
+def _check(path: str, backend_args: Optional[dict], use: str, annotated: bool) -> Summary:
     file = read_coco(path, backend_args, annotated)
     names = class_names(file)
-    found, usable = check_coco(file, masks)
+    found, usable = check_coco(file, use)
     places = {category['id']: place for place, category in enumerate(file.categories)}
     chosen = [one for one, good in zip(file.annotations, usable.annotations) if good and not one.get('iscrowd')]
     counts = np.bincount([places[one] for one in column(chosen, 'category_id')], minlength=len(names))

@@ -31,7 +31,7 @@ def whole_numbers(values: Sequence) -> Tuple[np.ndarray, np.ndarray]:
             return np.fromiter(values, np.int64, len(values)), np.ones(len(values), bool)
         except OverflowError:
             pass
-    whole = [type(value) in NUMBERS and LIMITS.min <= value < LIMITS.max and value == int(value) for value in values]
+    whole = [type(value) in NUMBERS and LIMITS.min <= value <= LIMITS.max and value == int(value) for value in values]
     return np.array([int(value) if good else 0 for value, good in zip(values, whole)], np.int64), np.array(whole, bool)
 
 

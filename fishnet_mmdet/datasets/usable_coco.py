@@ -8,7 +8,7 @@ from typing import Optional
 import numpy as np
 from mmdet.datasets.api_wrappers import COCO
 
-from .coco_checks import check_coco
+from .coco_checks import MASKS, check_coco
 from .coco_file import read_coco
 
 
@@ -19,13 +19,13 @@ class UsableCOCO(COCO):
         annotation_file (str, optional): A local file.
     """
 
-    #: Whether masks are checked too.
-    masks = True
+    #: What the file is read for: a key of ``coco_checks.USES``.
+    use = MASKS
 
     def __init__(self, annotation_file: Optional[str] = None) -> None:
         super().__init__()
         file = read_coco(annotation_file)
-        usable = check_coco(file, self.masks).usable
+        usable = check_coco(file, self.use).usable
         self.dataset = dict(
             images=[file.images[at] for at in np.flatnonzero(usable.images)],
             annotations=[file.annotations[at] for at in np.flatnonzero(usable.annotations)],

@@ -1,13 +1,14 @@
 """The annotation files that a config names, checked before a run: faults of their entries, and their classes."""
 
 import os
-from typing import List, NamedTuple, Optional, Sequence, Tuple
+from typing import List, NamedTuple, Optional, Sequence
 
 from mmdet.datasets import CocoDataset
 from mmdet.datasets.api_wrappers import COCO
 from mmengine.config import Config
 
-from ..datasets.coco_checks import ERROR, FAULTS, KEEP, SKIP
+from ..datasets import ObjectCrops
+from ..datasets.coco_checks import BOXES, CROPS, FAULTS, MASKS, SKIP, judge
 from ..datasets.coco_summary import Summary, summarise
 from ..datasets.usable_coco import UsableCOCO
 from ..errors import FishNetError
@@ -52,53 +53,28 @@ def check_annotations(cfg: Config, dataloaders: Sequence[str], strict: bool = Fa
     """
     notes = []
     for source in _sources(cfg, dataloaders):
-        masks = _reads_masks(cfg, source)
-        summary = summarise(source.path, source.dataset.get('backend_args'), masks, annotated=not _format_only(cfg, source))
+        use = _use(cfg, source)
+        summary = summarise(source.path, source.dataset.get('backend_args'), use, annotated=not _format_only(cfg, source))
         note = compare_with_file(source.kind, dataset_classes(source.dataset), summary, f'{source.key}: {source.path}')
         notes += [note] if note else []
         if not _is_plain(source.kind):
             continue
-        if block := judge(summary, source.path, source.training):
+        totals = dict(images=summary.images, annotations=summary.annotations)
+        if block := judge(summary.found, source.path, totals, source.training):
             if strict:
                 raise FishNetError(f'{block}\n{STRICT}')
-            notes.append(block)
+            if source.kind is not ObjectCrops:  # it logs them itself
+                notes.append(block)
         if source.training:
-            _check_rest(summary, source)
-            if any(FAULTS[kind].training == SKIP and not FAULTS[kind].by_mmdet for kind in summary.found):
-                source.kind.COCOAPI = type('UsableCOCO', (UsableCOCO,), dict(masks=masks))
-        elif not summary.annotations and not _format_only(cfg, source):
-            raise FishNetError(f'{source.path} has no annotations to test with: correct ann_file of {source.key}')
+            _check_rest(summary, source, block)
+            _skip_faulty(summary, source, use)
+        elif not summary.images or not (summary.annotations or _format_only(cfg, source)):
+            lacks = 'annotations' if summary.images else 'images'
+            raise FishNetError(f'{source.path} has no {lacks} to test with: correct ann_file of {source.key}')
     return notes
 
 
-def judge(summary: Summary, path: str, training: bool) -> Optional[str]:
-    """What is done about the faults of a file.
-
-    Returns:
-        str | None: A block for the log: counts and examples; None without faults.
-
-    Raises:
-        FishNetError: If a fault is an error.
-    """
-    lines = {ERROR: [], SKIP: [], KEEP: []}
-    for kind, found in summary.found.items():
-        fault = FAULTS[kind]
-        total = getattr(summary, fault.where)
-        line = f'    {found.count:,} of {total:,} {fault.where} {fault.text}: {", ".join(found.examples)}; {fault.remedy}'
-        lines.setdefault(fault.training if training else fault.testing, []).append(line)
-    if lines[ERROR]:
-        what = 'Training' if training else 'Testing'
-        return_to = 'correct the file' if training else 'correct the file: results on a part of the truth would be wrong'
-        raise FishNetError(f'{what} cannot use the annotations in {path}; {return_to}\n' + '\n'.join(lines[ERROR]))
-    blocks = [
-        f'{path}: {action}\n' + '\n'.join(lines[key])
-        for key, action in ((SKIP, 'training skips these entries'), (KEEP, 'these entries are used as they are'))
-        if lines[key]
-    ]
-    return '\n'.join(blocks) or None
-
-
-def _check_rest(summary: Summary, source: Source) -> None:
+def _check_rest(summary: Summary, source: Source, faults: Optional[str]) -> None:
     """Checks that something is left to train on.
 
     Raises:
@@ -107,9 +83,9 @@ def _check_rest(summary: Summary, source: Source) -> None:
     classes = dataset_classes(source.dataset) or summary.names
     usable = sum(count for name, count in zip(summary.names, summary.usable) if name in classes)
     if not usable:
-        block = judge(summary, source.path, training=True) or 'the file has no annotations of the classes'
         raise FishNetError(
-            f'nothing is left to train on: no annotation of {source.path} can be used, of {summary.annotations:,}\n{block}'
+            f'nothing is left to train on: of the {summary.annotations:,} annotations in {source.path} none can be used\n'
+            f'{faults or "The file has none of the classes."}'
         )
     smallest = (source.dataset.get('filter_cfg') or {}).get('min_size', 0)
     if smallest > summary.largest_side:
@@ -119,13 +95,20 @@ def _check_rest(summary: Summary, source: Source) -> None:
         )
 
 
+def _skip_faulty(summary: Summary, source: Source, use: str) -> None:
+    """Makes mmdet's data set skip the entries that it would fail on."""
+    fails = any(FAULTS[kind].training == SKIP and not FAULTS[kind].by_mmdet for kind in summary.found)
+    if fails and source.kind is not ObjectCrops:
+        source.kind.COCOAPI = type('UsableCOCO', (UsableCOCO,), dict(use=use))
+
+
 def _sources(cfg: Config, dataloaders: Sequence[str]) -> List[Source]:
     found = []
     for key in dataloaders:
         for dataset in datasets_in((cfg.get(key) or {}).get('dataset')):
             kind = dataset.get('type')
             kind = DATASETS.get(kind) if isinstance(kind, str) else kind
-            if isinstance(kind, type) and issubclass(kind, CocoDataset) and dataset.get('ann_file'):
+            if isinstance(kind, type) and issubclass(kind, (CocoDataset, ObjectCrops)) and dataset.get('ann_file'):
                 path = os.path.join(dataset.get('data_root') or '', dataset['ann_file'])
                 # Without a storage of its own, a file that is not there belongs to a storage that the pipeline alone names.
                 if os.path.exists(path) or dataset.get('backend_args'):
@@ -135,7 +118,7 @@ def _sources(cfg: Config, dataloaders: Sequence[str]) -> List[Source]:
 
 def _is_plain(kind: type) -> bool:
     """Whether a data set reads COCO's instances; panoptic files and LVIS have other keys."""
-    return kind.COCOAPI is COCO or issubclass(kind.COCOAPI, UsableCOCO)
+    return kind is ObjectCrops or kind.COCOAPI is COCO or issubclass(kind.COCOAPI, UsableCOCO)
 
 
 def _evaluators(cfg: Config, source: Source) -> List[dict]:
@@ -143,15 +126,17 @@ def _evaluators(cfg: Config, source: Source) -> List[dict]:
     return [evaluator] if isinstance(evaluator, dict) else list(evaluator)
 
 
-def _reads_masks(cfg: Config, source: Source) -> bool:
-    evaluators: Tuple[dict, ...] = () if source.training else tuple(_evaluators(cfg, source))
-    metrics = [metric for one in evaluators for metric in _as_list(one.get('metric'))]
-    return 'segm' in metrics or any(part.get('with_mask') for part in dicts_in(cfg[source.key]))
+def _use(cfg: Config, source: Source) -> str:
+    """What the file is read for: a key of ``coco_checks.USES``."""
+    if source.kind is ObjectCrops:
+        return CROPS
+    metrics: List[str] = []
+    for evaluator in [] if source.training else _evaluators(cfg, source):
+        metric = evaluator.get('metric') or ()
+        metrics += [metric] if isinstance(metric, str) else metric
+    with_mask = any(part.get('with_mask') for part in dicts_in(cfg[source.key]))
+    return MASKS if with_mask or 'segm' in metrics else BOXES
 
 
 def _format_only(cfg: Config, source: Source) -> bool:
     return not source.training and any(one.get('format_only') for one in _evaluators(cfg, source))
-
-
-def _as_list(value) -> list:
-    return list(value) if isinstance(value, (list, tuple)) else [value]

@@ -3,9 +3,7 @@
 from collections import Counter
 from typing import Dict, Iterator
 
-from ..datasets.coco_checks import check_coco
-from ..datasets.coco_summary import Summary
-from ..engine.annotations import judge
+from ..datasets.coco_checks import BOXES, MASKS, check_coco, judge
 from .parts import Part
 
 
@@ -49,10 +47,10 @@ def check_entries(parts: Dict[str, Part], masks: bool) -> None:
             only one.
     """
     for name, part in parts.items():
-        found, usable = check_coco(part.file, masks)
-        summary = Summary([], [], len(part.file.images), len(part.file.annotations), 0, found)
+        found, usable = check_coco(part.file, MASKS if masks else BOXES)
+        totals = dict(images=len(part.file.images), annotations=len(part.file.annotations))
         for training in (True, False) if 'val' not in parts else (name == 'train',):
-            judge(summary, part.file.path, training)
+            judge(found, part.file.path, totals, training)
         images = [one for one, good in zip(part.file.images, usable.images) if good]
         annotations = [one for one, good in zip(part.file.annotations, usable.annotations) if good]
         parts[name] = part._replace(file=part.file._replace(images=images, annotations=annotations))

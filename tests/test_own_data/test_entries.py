@@ -63,13 +63,13 @@ def test_entries_that_training_cannot_use_are_left_out(parts_of):
 def test_a_part_to_validate_on_must_be_right(parts_of):
     """Also where it is still to be set aside."""
     parts = parts_of(lambda number, one: number == 2 and one.update(bbox=[300, 20, 30, 40]))
-    with pytest.raises(FishNetError, match='Testing cannot use .*train.json(?s:.*)1 of 6 annotations have a box outside'):
+    with pytest.raises(FishNetError, match='results would be wrong with .*train.json(?s:.*)1 of 6 annotations have a box outside'):
         check_entries(parts, masks=False)
 
 
 def test_text_ids_are_refused(parts_of):
     parts = parts_of(lambda number, one: one.update(category_id='7'), val=content(1))
-    with pytest.raises(FishNetError, match='Training cannot use .*train.json(?s:.*)have a text as id'):
+    with pytest.raises(FishNetError, match='training cannot use .*train.json(?s:.*)have a text as id'):
         check_entries(parts, masks=False)
 
 
