@@ -8,7 +8,7 @@ from .parts import Part
 
 
 def complete(parts: Dict[str, Part]) -> Iterator[str]:
-    """Adds what the evaluation needs and follows from the rest: ``iscrowd``, ``area``, and an id for each annotation.
+    """Adds what the evaluation needs and follows from the rest: ``iscrowd``, ``area`` (of the box), and an id each.
 
     Labelling tools leave out ``iscrowd`` and ``area``. Roboflow numbers from 0, and COCO's evaluation takes an object with
     the id 0 for one that is never found. Merged files have ids twice.

@@ -104,7 +104,7 @@ def _image_folder(root: Path, ann_file: Path, part: str, file: CocoFile) -> Path
                 f'{len(missing)} of the {len(names)} images of {ann_file} are missing in {folder}: {", ".join(missing[:3])}'
                 f'{" ..." if len(missing) > 3 else ""}; copy them there, or remove their entries'
             )
-    looked = ', '.join(map(str, folders))
+    looked = ', '.join(map(str, folders[:5])) + ' ...' * (len(folders) > 5)
     raise FishNetError(f'{names[0]}, the first image of {ann_file}, is in none of {looked}\n{LAYOUTS.format(root=root)}')
 
 
@@ -117,6 +117,8 @@ def _candidates(root: Path, ann_file: Path, part: str) -> Iterator[Path]:
         yield from sorted(one for one in above.glob('*') if one.is_dir() and _part_of(one / 'x', root) == part)
     beside = ann_file.parent
     yield from filter(Path.is_dir, (beside, beside / 'images', root / 'images', root))
+    # Tools have names of their own for the only folder, such as FiftyOne's data/.
+    yield from sorted(one for one in root.iterdir() if one.is_dir())
 
 
 def _found(root: Path, files: List[Path]) -> str:

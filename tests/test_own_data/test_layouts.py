@@ -56,6 +56,7 @@ def test_roboflows_layout(tmp_path, val):
     [
         ({'cells.json': TRAIN, 'images': TRAIN}, 'cells.json', 'images'),
         ({'cells.json': TRAIN, '': TRAIN}, 'cells.json', '.'),
+        ({'labels.json': TRAIN, 'data': TRAIN}, 'labels.json', 'data'),
         ({'annotations/result.json': TRAIN, 'images': TRAIN}, 'annotations/result.json', 'images'),
         ({'instances_default.json': TRAIN, 'images/default': TRAIN}, 'instances_default.json', 'images/default'),
         ({'result.json': content(4, prefix='images/'), '': content(4, prefix='images/')}, 'result.json', '.'),
