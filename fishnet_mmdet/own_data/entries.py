@@ -35,12 +35,16 @@ def complete(parts: Dict[str, Part]) -> Iterator[str]:
             yield f'{part.file.path}: {", ".join(done)}, in a copy'
 
 
-def check_entries(parts: Dict[str, Part], masks: bool) -> None:
+def check_entries(parts: Dict[str, Part], masks: bool) -> Iterator[str]:
     """Checks the entries, and leaves out those that cannot be used. The file itself is not changed by that.
 
     Args:
         parts (dict[str, Part]): The parts; changed in place.
         masks (bool): Whether masks are read.
+
+    Yields:
+        str: A note for each part that is read from a copy, which lacks such entries. For other files, the checks before the
+        run say what training skips.
 
     Raises:
         FishNetError: If a fault would make training or results wrong; the training part is validated on too if it is the
@@ -53,6 +57,9 @@ def check_entries(parts: Dict[str, Part], masks: bool) -> None:
             judge(found, part.file.path, totals, training)
         images = [one for one, good in zip(part.file.images, usable.images) if good]
         annotations = [one for one, good in zip(part.file.annotations, usable.annotations) if good]
+        left_out = len(part.file.annotations) - len(annotations)
+        if left_out and (part.changed or 'val' not in parts):
+            yield f'{part.file.path}: {left_out} annotations that cannot be used are left out, in a copy'
         parts[name] = part._replace(file=part.file._replace(images=images, annotations=annotations))
 
 

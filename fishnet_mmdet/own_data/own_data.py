@@ -47,7 +47,7 @@ def use_own_data(cfg: Config, folder: str, out: Path) -> str:
     notes = [*leave_out_groups(parts), *complete(parts)]
     for part in parts.values():
         class_names(part.file)
-    check_entries(parts, masks)
+    notes += check_entries(parts, masks)
     if not parts['train'].file.annotations:
         raise FishNetError(f'{parts["train"].file.path} has no objects that can be used')
     classes, about_classes = unify_classes(parts)

@@ -36,7 +36,7 @@ def test_missing_values_are_added(parts_of, change, note):
     assert note in said and 'train.json' in said
     # Boxes of 30×40 pixels.
     assert parts['train'].changed and parts['train'].file.annotations == content(3)['annotations']
-    check_entries(parts, masks=True)
+    assert not list(check_entries(parts, masks=True))
     assert len(parts['train'].file.annotations) == 6
 
 
@@ -49,32 +49,43 @@ def test_right_entries_stay(parts_of):
     parts = parts_of(lambda number, one: None)
     before = dict(parts)
     assert not list(complete(parts))
-    check_entries(parts, masks=True)
+    assert not list(check_entries(parts, masks=True))
     assert parts == before
 
 
 def test_entries_that_training_cannot_use_are_left_out(parts_of):
     """The file stays, and the checks of the command say what training skips in it."""
     parts = parts_of(lambda number, one: number == 2 and one.update(bbox=[300, 20, 30, 40]), val=content(1))
-    check_entries(parts, masks=False)
+    assert not list(check_entries(parts, masks=False))
     assert [one['id'] for one in parts['train'].file.annotations] == [1, 2, 4, 5, 6] and not parts['train'].changed
+
+
+def test_a_copy_without_some_entries_is_said(parts_of):
+    def change(number, one):
+        del one['iscrowd']
+        one['bbox'] = [300, 20, 30, 40] if number == 2 else one['bbox']
+
+    parts = parts_of(change, val=content(1))
+    list(complete(parts))
+    (note,) = check_entries(parts, masks=False)
+    assert 'train.json: 1 annotations that cannot be used are left out' in note
 
 
 def test_a_part_to_validate_on_must_be_right(parts_of):
     """Also where it is still to be set aside."""
     parts = parts_of(lambda number, one: number == 2 and one.update(bbox=[300, 20, 30, 40]))
     with pytest.raises(FishNetError, match='results would be wrong with .*train.json(?s:.*)1 of 6 .* a box outside'):
-        check_entries(parts, masks=False)
+        list(check_entries(parts, masks=False))
 
 
 def test_text_ids_are_refused(parts_of):
     parts = parts_of(lambda number, one: one.update(category_id='7'), val=content(1))
     with pytest.raises(FishNetError, match='training cannot use .*train.json(?s:.*)have a text as id'):
-        check_entries(parts, masks=False)
+        list(check_entries(parts, masks=False))
 
 
 def test_a_box_that_is_none_is_refused(parts_of):
     parts = parts_of(lambda number, one: (one.pop('area'), one.update(bbox=['a', 1, 2, 3])))
     list(complete(parts))
     with pytest.raises(FishNetError, match='have no bbox of four finite numbers'):
-        check_entries(parts, masks=False)
+        list(check_entries(parts, masks=False))
