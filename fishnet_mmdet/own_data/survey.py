@@ -124,8 +124,10 @@ def _anchor_generators(cfg: Config) -> Iterator[tuple]:
     train_cfg = cfg.model.get('train_cfg') or {}
     for path, value in walk(cfg.model, ('model',)):
         if path[-1] == 'anchor_generator' and isinstance(value, Mapping):
-            assigner = (train_cfg.get('rpn') if 'rpn_head' in path else train_cfg) or {}
-            if (assigner.get('assigner') or {}).get('type') == 'MaxIoUAssigner':
+            stage = train_cfg.get('rpn') if 'rpn_head' in path else train_cfg
+            # A cascade has one for each stage; the anchors are those of the first.
+            stage = stage[0] if isinstance(stage, (list, tuple)) else stage or {}
+            if (stage.get('assigner') or {}).get('type') == 'MaxIoUAssigner':
                 yield path, value
 
 
