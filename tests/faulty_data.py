@@ -381,7 +381,7 @@ def main() -> None:
         file.write_text(
             TINY_CONFIG.format(
                 base=str(REPO / 'configs' / args.base), fish=TINY_FISH, data_root=f'{root}/', num_classes=len(CLASSES),
-                classes=CLASSES, more='train_cfg = dict(max_epochs=1)',
+                classes=CLASSES, more='train_cfg = dict(max_epochs=1, val_interval=2)',
             )
         )  # fmt: skip
         return str(file)
