@@ -98,9 +98,7 @@ def class_folders(folder: Path) -> Dict[bytes, int]:
 
 def _unreadable(error: OSError, folder: Path) -> FishNetError:
     name = os.fsdecode(error.filename or os.fsencode(folder))
-    return FishNetError(
-        f'cannot read {name} in the folder of images ({error.strerror}): correct or remove it'
-    )
+    return FishNetError(f'cannot read {name} in the folder of images ({error.strerror}): correct or remove it')
 
 
 def _default_places(folder: Path) -> Sequence[Path]:
