@@ -13,7 +13,7 @@ from ..checkpoints import trust_pickled_files
 from ..checkpoints.locate import is_first_of_machine
 from ..engine.building import build_runner
 from ..engine.checks import check_checkpoint, check_data, check_initialisation
-from ..engine.class_names import check_num_classes, check_same_classes
+from ..engine.class_names import check_checkpoint_classes, check_num_classes, check_same_classes
 from ..engine.configs import learning_rate_note, scale_learning_rate, use_mixed_precision
 from ..engine.evaluator_files import check_evaluator_files
 from ..engine.from_scratch import train_from_scratch
@@ -40,6 +40,8 @@ def main(argv: Optional[List[str]] = None) -> None:
     check_initialisation(cfg)
     if checkpoint := checkpoint_to_load(cfg):
         check_checkpoint(checkpoint, args.trusted)
+        if cfg.get('resume'):
+            check_checkpoint_classes(classes, checkpoint, args.trusted)
     runner = build_runner(cfg)
     check_num_classes(runner.model, classes)
     runner.register_hook(FaultyImagesHook())

@@ -1,6 +1,7 @@
 """Reading an annotation file in COCO's format. Only the outline is checked here; ``coco_checks.py`` checks the entries."""
 
 import json
+import os
 from collections import Counter
 from typing import List, NamedTuple, Optional
 
@@ -85,12 +86,12 @@ def class_names(file: CocoFile) -> List[str]:
 
 
 def _read_bytes(path: str, backend_args: Optional[dict]) -> bytes:
+    if os.path.exists(path) and not os.path.isfile(path):  # a pipe would be waited for
+        raise FishNetError(f'the annotation file {path} is no file: correct ann_file')
     try:
         return fileio.get(path, backend_args=backend_args)
     except FileNotFoundError as error:
         raise FishNetError(f'there is no annotation file {path}: correct ann_file, or data_root') from error
-    except IsADirectoryError as error:
-        raise FishNetError(f'the annotation file {path} is a folder: correct ann_file') from error
     except OSError as error:
         raise FishNetError(f'the annotation file {path} cannot be read: {error.strerror or error}') from error
     except Exception as error:  # a storage backend raises errors of its own, or its client is not installed

@@ -12,6 +12,7 @@ import numpy as np
 from .coco_checks import Found, check_coco
 from .coco_file import class_names, read_coco
 from .columns import column
+from .user_cache import cache_folder
 
 #: Increased when the checks change, so that results of older ones are not used.
 VERSION = 1
@@ -54,11 +55,6 @@ def summarise(path: str, backend_args: Optional[dict], use: str, annotated: bool
         summary = _check(path, backend_args, use, annotated)
         _save(cache, summary)
     return summary
-
-
-def cache_folder() -> Path:
-    """The package's folder in the user's cache."""
-    return Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache') / 'fishnet_mmdet'
 
 
 def _check(path: str, backend_args: Optional[dict], use: str, annotated: bool) -> Summary:

@@ -2,6 +2,7 @@
 
 import io
 import logging
+import os
 import warnings
 from typing import NamedTuple, Optional, Set
 
@@ -49,6 +50,8 @@ def read_content(file: str, backend_args: Optional[dict] = None) -> Content:
         Content: Its bytes; and what is wrong, as the end of a sentence: 'is missing', 'is truncated' ...; None if the file
         has the header of an image of a legal size, and, for JPEG and PNG, an end.
     """
+    if os.path.exists(file) and not os.path.isfile(file):  # a pipe would be waited for
+        return Content(b'', 'is no file')
     try:
         data = fileio.get(file, backend_args=backend_args)
     except FileNotFoundError:

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 
 import pytest
 from mmengine.fileio import BaseStorageBackend, register_backend
@@ -68,8 +69,11 @@ def test_files_that_are_not_coco(tmp_path, data, message):
 def test_missing_files_and_folders(tmp_path):
     with pytest.raises(FishNetError, match=f'there is no annotation file {tmp_path}/nowhere.json: correct ann_file'):
         read_coco(f'{tmp_path}/nowhere.json')
-    with pytest.raises(FishNetError, match=f'the annotation file {tmp_path} is a folder'):
+    with pytest.raises(FishNetError, match=f'the annotation file {tmp_path} is no file'):
         read_coco(str(tmp_path))
+    os.mkfifo(tmp_path / 'pipe')
+    with pytest.raises(FishNetError, match='pipe is no file'):
+        read_coco(str(tmp_path / 'pipe'))
 
 
 @pytest.mark.parametrize(
