@@ -12,19 +12,19 @@ from mmengine.registry import Registry
 SCOPE = 'fishnet_mmdet'
 #: The modules that register types here.
 LOCATIONS = dict(
-    MODELS='fishnet_mmdet.models',
-    DATASETS='fishnet_mmdet.datasets',
-    TRANSFORMS='fishnet_mmdet.datasets',
-    METRICS='fishnet_mmdet.engine',
-    OPTIM_WRAPPERS='fishnet_mmdet.engine',
+    MODELS=['fishnet_mmdet.models', 'fishnet_mmdet.models.rpn_head'],
+    DATASETS=['fishnet_mmdet.datasets'],
+    TRANSFORMS=['fishnet_mmdet.datasets'],
+    METRICS=['fishnet_mmdet.engine'],
+    OPTIM_WRAPPERS=['fishnet_mmdet.engine'],
 )
 
 
 def _child(name: str) -> Registry:
     """Our child of a registry of mmdet. mmengine imports the modules that a registry names, but not those of its parent."""
     parent = getattr(mmdet, name)
-    own = [LOCATIONS[name]] if name in LOCATIONS else []
-    return Registry(parent.name, parent=parent, scope=SCOPE, locations=[*parent._locations, *own])
+    locations = [*parent._locations, *LOCATIONS.get(name, ())]
+    return Registry(parent.name, parent=parent, scope=SCOPE, locations=locations)
 
 
 # All of mmdet's registries have a child: mmengine warns of each that lacks the default scope of a config.

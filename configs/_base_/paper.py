@@ -32,7 +32,10 @@ auto_scale_lr = dict(enable=False, base_batch_size=16)
 
 # "All other hyper-parameters used in experiments follow those in [5]". Where mmdet's defaults differ from Detectron's: smooth
 # L1 instead of L1, 2000 proposals in training instead of 1000, no anchors across the border, two samples per RoI bin and side.
-detectron_rpn_head = dict(loss_bbox=dict(_delete_=True, type='SmoothL1Loss', beta=1 / 9, loss_weight=1.0))
+detectron_rpn_head = dict(
+    type='fishnet_mmdet.BorderRPNHead',  # RPNHead, but images without an anchor inside do not stop training
+    loss_bbox=dict(_delete_=True, type='SmoothL1Loss', beta=1 / 9, loss_weight=1.0),
+)
 detectron_bbox_head = dict(loss_bbox=dict(_delete_=True, type='SmoothL1Loss', beta=1.0, loss_weight=1.0))
 detectron_roi_extractor = dict(roi_layer=dict(sampling_ratio=2))
 detectron_train_cfg = dict(rpn=dict(allowed_border=0), rpn_proposal=dict(max_per_img=2000))

@@ -54,6 +54,15 @@ def add_trusted(parser: ArgumentParser) -> None:
     )
 
 
+def add_strict_data(parser: ArgumentParser) -> None:
+    """Adds ``--strict-data``."""
+    parser.add_argument(
+        '--strict-data',
+        action='store_true',
+        help='stop if annotations are faulty; by default, training skips faulty entries, and the log counts them',
+    )
+
+
 def load_config(args: Namespace) -> Config:
     """The config that the common arguments describe. Without GPUs, the processes of a launcher are connected by gloo.
 

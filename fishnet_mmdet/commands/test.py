@@ -1,20 +1,25 @@
 """test: evaluates a checkpoint."""
 
 import argparse
+import logging
 from pathlib import Path
 from typing import List, Optional
 
 from mmdet.engine.hooks.utils import trigger_visualization_hook
-from mmdet.evaluation import DumpDetResults
+from mmengine.logging import print_log
 from torch import nn
 
 from ..checkpoints import check_fits, trust_pickled_files
 from ..engine.augmented_testing import use_test_time_augmentation
 from ..engine.building import build_runner
 from ..engine.checks import check_checkpoint, check_data
+from ..engine.class_names import check_checkpoint_classes, check_num_classes, check_same_classes
+from ..engine.dumping import DumpPredictions
+from ..engine.evaluator_files import check_evaluator_files
+from ..engine.hooks import FaultyImagesHook
 from ..engine.metrics import choose_metrics
 from ..errors import FishNetError
-from .arguments import add_common_arguments, add_trusted, load_config
+from .arguments import add_common_arguments, add_strict_data, add_trusted, load_config
 
 
 def main(argv: Optional[List[str]] = None) -> None:
@@ -27,17 +32,26 @@ def main(argv: Optional[List[str]] = None) -> None:
     cfg = load_config(args)
     if args.eval or args.tta:
         choose_metrics(cfg, args.eval, tta=args.tta)
-    check_data(cfg, ['test_dataloader'])
+    notes = check_data(cfg, ['test_dataloader'], args.strict_data)
+    check_evaluator_files(cfg, ['test_dataloader'])
     cfg.load_from = args.checkpoint = check_checkpoint(args.checkpoint, args.trusted)
+    classes = check_same_classes(cfg, ['test_dataloader'])
+    check_checkpoint_classes(classes, args.checkpoint, args.trusted)
     if args.show or args.show_dir:
         cfg = trigger_visualization_hook(cfg, args)
     if args.tta:
         use_test_time_augmentation(cfg)
     runner = build_runner(cfg)
     if not args.tta:
+        check_num_classes(runner.model, classes)
         check_fits_config(runner.model, args.config, args.checkpoint, args.trusted)
+    runner.register_hook(FaultyImagesHook())
+    for note in notes:
+        print_log(note, logger='current', level=logging.WARNING)
     if args.out:
-        runner.test_evaluator.metrics.append(DumpDetResults(out_file_path=args.out))
+        # mmdet's data sets in COCO's format know the ids of their file.
+        ids = getattr(runner.test_loop.dataloader.dataset, 'cat_ids', None)
+        runner.test_evaluator.metrics.append(DumpPredictions(args.out, ids))
     runner.test()
 
 
@@ -53,7 +67,7 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
         metavar='METRIC',
         help="metrics: bbox and segm for instance segmentation, PQ for panoptic; default: the config's",
     )
-    parser.add_argument('--out', metavar='FILE.pkl', help='save the predictions to this file')
+    parser.add_argument('--out', metavar='FILE.pkl', help="save the predictions to this file, with the data's category ids")
     parser.add_argument('--show', action='store_true', help='show predictions beside the ground truth in a window')
     parser.add_argument('--show-dir', metavar='DIR', help='save these pictures to WORK_DIR/<time>/DIR')
     parser.add_argument('--wait-time', type=float, default=2, help='seconds that --show waits')
@@ -62,6 +76,7 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
         action='store_true',
         help="test-time augmentation: the config's tta_model, or a horizontal flip if it has none; merges boxes, not masks",
     )
+    add_strict_data(parser)
     add_trusted(parser)
     return parser.parse_args(argv)
 

@@ -1,6 +1,7 @@
 """train: trains a detector or a classifier."""
 
 import argparse
+import logging
 from pathlib import Path
 from typing import List, Optional
 
@@ -9,13 +10,19 @@ from mmengine.logging import print_log
 from mmengine.runner import find_latest_checkpoint
 
 from ..checkpoints import trust_pickled_files
+from ..checkpoints.locate import is_first_of_machine
 from ..engine.building import build_runner
 from ..engine.checks import check_checkpoint, check_data, check_initialisation
+from ..engine.class_names import check_checkpoint_classes, check_num_classes, check_same_classes
 from ..engine.configs import learning_rate_note, scale_learning_rate, use_mixed_precision
+from ..engine.evaluator_files import check_evaluator_files
 from ..engine.from_scratch import train_from_scratch
-from ..engine.hooks import CheckFrozenNormHook
+from ..engine.hooks import CheckFrozenNormHook, FaultyImagesHook, RecordCategoryIdsHook
 from ..engine.schedule import set_epochs
-from .arguments import add_common_arguments, add_trusted, load_config
+from ..errors import FishNetError
+from ..fishify.writing import find_config
+from ..own_data import check_inheritable, data_name, save_config, use_own_data
+from .arguments import add_common_arguments, add_strict_data, add_trusted, load_config
 
 
 def main(argv: Optional[List[str]] = None) -> None:
@@ -23,24 +30,41 @@ def main(argv: Optional[List[str]] = None) -> None:
     args = parse_args(argv)
     if args.trusted:
         trust_pickled_files()
+    name, args.config = args.config, str(find_config(args.config))
     cfg = load_config(args)
-    change(cfg, args)
-    check_data(cfg, ['train_dataloader', 'val_dataloader'])
+    change(cfg, args, name)
+    dataloaders = ['train_dataloader', 'val_dataloader']
+    notes = check_data(cfg, dataloaders, args.strict_data)
+    check_evaluator_files(cfg, dataloaders)
+    classes = check_same_classes(cfg, dataloaders)
     check_initialisation(cfg)
     if checkpoint := checkpoint_to_load(cfg):
         cfg.load_from = check_checkpoint(checkpoint, args.trusted)
+        if cfg.get('resume'):
+            check_checkpoint_classes(classes, cfg.load_from, args.trusted)
     runner = build_runner(cfg)
+    check_num_classes(runner.model, classes)
+    runner.register_hook(FaultyImagesHook())
+    for note in notes:
+        print_log(note, logger='current', level=logging.WARNING)
     if note := learning_rate_note(cfg, runner.world_size):
         print_log(note, logger='current')
     if not any(isinstance(hook, CheckFrozenNormHook) for hook in runner.hooks):
         runner.register_hook(CheckFrozenNormHook())
+    runner.register_hook(RecordCategoryIdsHook())
     runner.train()
 
 
 def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
-    """The arguments, as mmdet's; ``--epochs`` and ``--from-scratch`` are ours."""
+    """The arguments, as mmdet's; ``--data``, ``--epochs`` and ``--from-scratch`` are ours."""
     parser = argparse.ArgumentParser(description='Train a detector or a classifier')
-    parser.add_argument('config', help='config file')
+    parser.add_argument('config', help='config file, or mmdet::FAMILY/NAME.py for a config of mmdet')
+    parser.add_argument(
+        '--data',
+        metavar='DIR',
+        help='train on your own images: a folder with COCO annotations or, for a classifier, with class folders; the config '
+        'for it is written to the work dir (docs/own-data.md)',
+    )
     add_common_arguments(parser)
     parser.add_argument('--epochs', type=int, metavar='N', help='train for N epochs; the schedule is scaled to them')
     parser.add_argument(
@@ -61,16 +85,24 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
         metavar='CHECKPOINT',
         help='continue from this checkpoint; without a file, from the latest one in the work dir',
     )
+    add_strict_data(parser)
     add_trusted(parser)
     return parser.parse_args(argv)
 
 
-def change(cfg: Config, args: argparse.Namespace) -> None:
+def change(cfg: Config, args: argparse.Namespace, name: str) -> None:
     """Sets in the config what the arguments ask for.
+
+    Args:
+        cfg (Config): The config; it is changed in place.
+        args (argparse.Namespace): The arguments.
+        name (str): The config's name as the user gave it.
 
     Raises:
         FishNetError: If the config does not allow it.
     """
+    if args.data:
+        change_data(cfg, args)
     if args.epochs is not None:
         set_epochs(cfg, args.epochs)
     if args.from_scratch:
@@ -80,9 +112,35 @@ def change(cfg: Config, args: argparse.Namespace) -> None:
         use_mixed_precision(cfg)
     if args.auto_scale_lr:
         scale_learning_rate(cfg)
+    if args.data and is_first_of_machine():
+        file = save_config(cfg, name, args.data, own_data_dir(cfg))
+        print_log(f'{file} is the config of this run: test.py, infer.py and train.py take it without --data', logger='current')
     if args.resume:
         cfg.resume = True
         cfg.load_from = None if args.resume == 'auto' else args.resume
+
+
+def change_data(cfg: Config, args: argparse.Namespace) -> None:
+    """Trains on the data that ``--data`` names; settings of ``--cfg-options`` are kept.
+
+    Raises:
+        FishNetError: If the config or the data do not allow it.
+    """
+    check_inheritable(args.config)
+    if 'data_root' in (args.cfg_options or {}):
+        raise FishNetError('--data and --cfg-options data_root name two places of the data: remove one of them')
+    if not args.work_dir:
+        cfg.work_dir = f'{cfg.work_dir}_{data_name(args.data)}'
+    found = use_own_data(cfg, args.data, own_data_dir(cfg))
+    cfg.merge_from_dict(args.cfg_options or {})
+    if is_first_of_machine():
+        print_log(found, logger='current')
+
+
+def own_data_dir(cfg: Config) -> Path:
+    """The folder for the config of own data, and for files that are made of the data."""
+    # Not the work dir itself: a Runner saves the full config there, under the name of the config that it runs.
+    return Path(cfg.work_dir) / 'own_data'
 
 
 def checkpoint_to_load(cfg: Config) -> Optional[str]:

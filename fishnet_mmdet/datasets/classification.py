@@ -98,7 +98,11 @@ class ClassificationDataset(BaseDataset):
         if not len(samples):
             raise FishNetError(f'{source} has no samples')
         labels = samples.columns['gt_label'] if isinstance(samples, SampleTable) else [one['gt_label'] for one in samples]
-        low, high = int(np.min(labels)), int(np.max(labels))
+        labels = np.asarray(labels)
+        # NaN differs from itself.
+        if labels.dtype.kind not in 'iufb' or np.any(labels != np.floor(labels)):
+            raise FishNetError(f'{source} has labels that are no whole numbers: labels must be 0 to {len(classes) - 1}')
+        low, high = int(labels.min()), int(labels.max())
         if low < 0 or high >= len(classes):
             raise FishNetError(
                 f'{source} has labels from {low} to {high}, but {len(classes)} classes ({_ends(classes)}): '

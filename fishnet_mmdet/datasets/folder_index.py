@@ -13,6 +13,7 @@ from mmengine.logging import print_log
 from tqdm import tqdm
 
 from ..errors import FishNetError
+from .user_cache import cache_folder
 
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp')
 INDEX_NAME = '.fishnet_index.npz'
@@ -70,19 +71,22 @@ def class_folders(folder: Path) -> Dict[bytes, int]:
     """The names of the class folders, sorted, with their modification times in nanoseconds.
 
     Raises:
-        FishNetError: If there are no class folders.
+        FishNetError: If there are no class folders, or one cannot be read.
     """
     if not folder.is_dir():
         raise FishNetError(f'no such folder of images: {folder}\n{LAYOUT.format(folder=folder)}')
     found, files = {}, []
-    with os.scandir(os.fsencode(folder)) as entries:
-        for entry in entries:
-            if entry.name.startswith(b'.'):
-                continue
-            if entry.is_dir():
-                found[entry.name] = entry.stat().st_mtime_ns
-            else:
-                files.append(os.fsdecode(entry.name).lower())
+    try:
+        with os.scandir(os.fsencode(folder)) as entries:
+            for entry in entries:
+                if entry.name.startswith(b'.'):
+                    continue
+                if entry.is_dir():
+                    found[entry.name] = entry.stat().st_mtime_ns
+                else:
+                    files.append(os.fsdecode(entry.name).lower())
+    except OSError as error:  # no permission, or symbolic links that lead to themselves
+        raise _unreadable(error, folder) from error
     if found:
         return dict(sorted(found.items()))
     for text, suffixes in ((FLAT, IMAGE_SUFFIXES), (ARCHIVES, ('.tar',))):
@@ -92,10 +96,14 @@ def class_folders(folder: Path) -> Dict[bytes, int]:
     raise FishNetError(f'{folder} has no class folders\n{LAYOUT.format(folder=folder)}')
 
 
+def _unreadable(error: OSError, folder: Path) -> FishNetError:
+    name = os.fsdecode(error.filename or os.fsencode(folder))
+    return FishNetError(f'cannot read {name} in the folder of images ({error.strerror}): correct or remove it')
+
+
 def _default_places(folder: Path) -> Sequence[Path]:
     """The files that an index is read from and saved to, in order of preference."""
-    cache = Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache')
-    return [folder / INDEX_NAME, cache / 'fishnet_mmdet' / _index_name(folder)]
+    return [folder / INDEX_NAME, cache_folder() / _index_name(folder)]
 
 
 def _index_name(folder: Path) -> str:
@@ -135,12 +143,15 @@ def _list(folder: Path, found: Dict[bytes, int]) -> Index:
     """Lists the images of all classes.
 
     Raises:
-        FishNetError: If a class has no images.
+        FishNetError: If a class has no images, or cannot be read.
     """
     suffixes = tuple(suffix.encode() for suffix in IMAGE_SUFFIXES)
     names = []
     for name in tqdm(found, desc=f'Listing {folder}', unit='class', delay=2, disable=None):
-        files = os.listdir(os.path.join(os.fsencode(folder), name))
+        try:
+            files = os.listdir(os.path.join(os.fsencode(folder), name))
+        except OSError as error:
+            raise _unreadable(error, folder) from error
         # One array per class, because a million bytes objects would take several times the memory.
         names.append(np.array(sorted(file for file in files if file.lower().endswith(suffixes)), dtype=bytes))
     empty = [os.fsdecode(name) for name, files in zip(found, names) if not len(files)]

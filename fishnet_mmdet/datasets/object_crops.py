@@ -1,16 +1,19 @@
 """Classification of the objects of a detection data set, to pretrain a backbone on the detector's own data."""
 
-import json
+import logging
 import os
 from typing import Optional, Sequence
 
 import numpy as np
 from mmengine import fileio
+from mmengine.logging import print_log
 
 from ..errors import FishNetError
 from ..registry import DATASETS
 from .classification import ClassificationDataset, SampleTable
-from .reading import read_image
+from .coco_checks import CROPS, check_coco, judge
+from .coco_file import CocoFile, class_names, read_coco
+from .reading import FaultyImages, decode, read_content
 
 
 @DATASETS.register_module()
@@ -48,6 +51,8 @@ class ObjectCrops(ClassificationDataset):
     ) -> None:
         self.context = context
         self.backend_args = backend_args
+        #: Training lets it skip.
+        self.faulty_images = FaultyImages()
         super().__init__(
             data_root,
             ann_file=ann_file,
@@ -64,17 +69,17 @@ class ObjectCrops(ClassificationDataset):
             FishNetError: If the file is missing or damaged, lacks a class, or has no object of the classes.
         """
         classes = tuple(self._metainfo.get('classes') or ())
-        try:
-            content = json.loads(fileio.get_text(self.ann_file, backend_args=self.backend_args))
-            return _objects(self.ann_file, content, classes)
-        except FileNotFoundError as error:
-            raise FishNetError(f'no such annotation file: {self.ann_file}') from error
-        except FishNetError:
-            raise
-        except (ValueError, KeyError, TypeError, IndexError) as error:
+        file = read_coco(self.ann_file, self.backend_args)
+        unknown = [name for name in classes if name not in class_names(file)]
+        if unknown:
             raise FishNetError(
-                f"{self.ann_file} is not in COCO's format, or is truncated ({type(error).__name__}: {error})"
-            ) from error
+                f'{file.path} has no class {", ".join(unknown)}: its classes are {", ".join(class_names(file))}; '
+                'correct metainfo=dict(classes=(...))'
+            )
+        found, usable = check_coco(file, CROPS)
+        if note := judge(found, file.path, dict(images=len(file.images), annotations=len(file.annotations)), training=True):
+            print_log(note, logger='current', level=logging.WARNING)
+        return _objects(file, usable.annotations, classes)
 
     def get_data_info(self, idx: int) -> dict:
         """``img_path``, ``bbox`` (x, y, width, height) and ``gt_label`` of an object."""
@@ -85,39 +90,35 @@ class ObjectCrops(ClassificationDataset):
         return info
 
     def prepare_data(self, idx: int) -> Optional[dict]:
-        """Crops an object and runs the pipeline on the crop.
+        """Crops an object and runs the pipeline on the crop; None if the image is faulty and is skipped.
 
         Raises:
-            FishNetError: If the image is missing or cannot be decoded.
+            FishNetError: If the image is faulty and is not skipped.
         """
         info = self.get_data_info(idx)
-        image = read_image(info['img_path'], self.backend_args)
+        content = read_content(info['img_path'], self.backend_args)
+        image = None if content.problem else decode(content.data)
         if image is None:
-            raise FishNetError(f'the image {info["img_path"]} is missing, or cannot be decoded')
+            self.faulty_images.bad(info['img_path'], content.problem or 'cannot be decoded')
+            return None
+        self.faulty_images.good()
         return self.pipeline(dict(info, img=_crop(image, info['bbox'], self.context)))
 
 
-def _objects(file: str, content: dict, classes: Sequence[str]) -> SampleTable:
-    """The objects of some classes, from the content of an annotation file.
+def _objects(file: CocoFile, usable: np.ndarray, classes: Sequence[str]) -> SampleTable:
+    """The usable objects of some classes.
 
     Raises:
-        FishNetError: If the file does not define a class, or has no object of the classes.
+        FishNetError: If there are none.
     """
-    ids = {category['name']: category['id'] for category in content['categories']}
-    unknown = [name for name in classes if name not in ids]
-    if unknown:
-        raise FishNetError(
-            f'{file} has no class {", ".join(unknown)}: its classes are {", ".join(ids)}; correct metainfo=dict(classes=(...))'
-        )
+    ids = {category['name']: category['id'] for category in file.categories}
     labels = {ids[name]: label for label, name in enumerate(classes)}
-    names = {image['id']: image['file_name'] for image in content['images']}
+    names = {image.get('id'): image.get('file_name') for image in file.images}
     objects = [
-        one
-        for one in content['annotations']
-        if one['category_id'] in labels and not one.get('iscrowd') and min(one['bbox'][2:]) >= 1
+        one for one, good in zip(file.annotations, usable) if good and one['category_id'] in labels and not one.get('iscrowd')
     ]
     if not objects:
-        raise FishNetError(f'{file} has no objects of the classes {", ".join(classes)}')
+        raise FishNetError(f'{file.path} has no objects of the classes {", ".join(classes)}')
     return SampleTable(
         name=np.array([os.fsencode(names[one['image_id']]) for one in objects]),
         bbox=np.array([one['bbox'] for one in objects], np.float32),

@@ -1,7 +1,7 @@
 """What is looked at before a run begins: the files that a config names."""
 
 import os
-from typing import Iterator, Optional, Sequence
+from typing import Iterator, List, Sequence
 
 from mmengine.config import Config
 
@@ -11,6 +11,8 @@ from ..checkpoints.urls import printable
 from ..datasets import ClassificationDataset
 from ..errors import FishNetError
 from ..registry import DATASETS
+from .annotations import check_annotations
+from .config_tree import datasets_in, dicts_in
 
 COCO_LAYOUT = """COCO is expected as
     {root}/annotations/instances_train2017.json, instances_val2017.json
@@ -25,18 +27,25 @@ ELSEWHERE = 'If it is elsewhere: --cfg-options data_root=DIR.'
 COCO_ELSEWHERE = 'If it is elsewhere: --cfg-options data_root=DIR, or set the environment variable MMDET_DATASETS=DIR.'
 
 
-def check_data(cfg: Config, dataloaders: Sequence[str]) -> None:
-    """Checks that the annotation files and image folders of dataloaders exist. Files of a remote backend are not looked at.
+def check_data(cfg: Config, dataloaders: Sequence[str], strict: bool = False) -> List[str]:
+    """Checks that the annotation files and image folders of dataloaders exist, and the content of COCO's annotation files.
+
+    Of the paths in a remote storage, only COCO's annotation files are looked at.
 
     Args:
         cfg (Config): The config.
         dataloaders (Sequence[str]): Their keys in the config.
+        strict (bool): Whether entries of annotation files that could be skipped are an error.
+
+    Returns:
+        list[str]: Notes for the log.
 
     Raises:
-        FishNetError: If a path does not exist; the message says what is expected where, and how to name another place.
+        FishNetError: If a path does not exist; the message says what is expected where, and how to name another place. Or if
+            the annotations cannot be used (:func:`.annotations.check_annotations`).
     """
     for key in dataloaders:
-        for dataset in _datasets((cfg.get(key) or {}).get('dataset')):
+        for dataset in datasets_in((cfg.get(key) or {}).get('dataset')):
             if _checks_itself(dataset) or _is_remote(dataset):
                 continue
             root = dataset.get('data_root') or ''
@@ -50,6 +59,7 @@ def check_data(cfg: Config, dataloaders: Sequence[str]) -> None:
                     layout = COCO_LAYOUT.format(root=root.rstrip('/')) if coco else ''
                     hint = COCO_ELSEWHERE if coco else ELSEWHERE
                     raise FishNetError(f'the data of {key} is missing: {path} does not exist\n{layout}{hint}')
+    return check_annotations(cfg, dataloaders, strict)
 
 
 def check_checkpoint(file: str, trusted: bool = False) -> str:
@@ -85,27 +95,6 @@ def check_initialisation(cfg: Config) -> None:
             if printable(init_cfg['checkpoint']) != init_cfg['checkpoint']:
                 # The Runner prints and saves the config.
                 init_cfg['checkpoint'] = str(file_before_run(init_cfg['checkpoint']))
-
-
-def dicts_in(value) -> Iterator[dict]:
-    """All dicts in a part of a config, the outer ones first."""
-    if isinstance(value, dict):
-        yield value
-        value = list(value.values())
-    if isinstance(value, (list, tuple)):
-        for item in value:
-            yield from dicts_in(item)
-
-
-def _datasets(dataset: Optional[dict]) -> Iterator[dict]:
-    """The data sets inside the wrappers (RepeatDataset, ConcatDataset, MultiImageMixDataset ...)."""
-    if not dataset:
-        return
-    inner = dataset.get('datasets') or [dataset.get('dataset')]
-    if inner[0] is None:
-        yield dataset
-    for one in inner:
-        yield from _datasets(one)
 
 
 def _checks_itself(dataset: dict) -> bool:

@@ -1,18 +1,19 @@
 """The config file that inherits a config with a ResNet and replaces it by FishNet."""
 
+import copy
 import difflib
 import os
 import re
 import textwrap
 from pathlib import Path
-from typing import Any, List, Optional
+from typing import Any, List, Optional, Sequence
 
 import mmdet
 from mmengine.config import Config
 
 from ..engine.configs import read_config
 from ..errors import FishNetError
-from .conversion import Changes, fishify
+from .conversion import fishify
 
 #: Where mmdet keeps its configs: inside the package if it is installed, beside it in a checkout.
 MMDET_CONFIGS = (Path(mmdet.__file__).parent / '.mim/configs', Path(mmdet.__file__).parents[1] / 'configs')
@@ -53,20 +54,10 @@ def write_config(
         changes = fishify(cfg, depth, checkpoint, from_scratch=from_scratch)
     except FishNetError as error:
         raise FishNetError(f'{config}: {error}') from error
-    text = config_text(config, _base(config, file, out), depth, changes)
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(text)
-    except OSError as error:
-        raise FishNetError(f'{out} cannot be written: {error}') from error
-    # Merging and printing are mmengine's: the written config is read again and compared with the intended one.
-    cfg.merge_from_dict(changes.overrides)
-    try:
-        if _without_scope(read_config(str(out)).to_dict()) != _without_scope(cfg.to_dict()):
-            raise FishNetError(f'{config} cannot be inherited: the new config, read again, differs from the intended one')
-    except FishNetError:
-        out.unlink()
-        raise
+    # Merging removes _delete_ from what it merges.
+    cfg.merge_from_dict(copy.deepcopy(changes.overrides))
+    about = [f'{config} with FishNet-{depth}, written by fishify.', *(f'- {note}' for note in changes.notes)]
+    save_inheriting(config, out, changes.overrides, cfg.to_dict(), about)
     return changes.notes
 
 
@@ -102,12 +93,41 @@ def mmdet_configs() -> Path:
     raise FishNetError(f'mmdet has no configs in {MMDET_CONFIGS[0]}: run pip install mmdet==3.3.0, or use a config file')
 
 
-def config_text(config: str, base: str, depth: int, changes: Changes) -> str:
-    """The new config: a comment with the notes, the inherited config, and the changes."""
-    about = [f'{config} with FishNet-{depth}, written by fishify.', *(f'- {note}' for note in changes.notes)]
+def save_inheriting(config: str, out: Path, changes: dict, intended: dict, about: Sequence[str]) -> None:
+    """Writes a config file that inherits another one, and reads it again to check it.
+
+    Args:
+        config (str): The inherited config, as :func:`write_config` takes it.
+        out (Path): The file to write.
+        changes (dict): The settings of the new config.
+        intended (dict): The whole config that is meant.
+        about (Sequence[str]): Sentences for the comment at its top.
+
+    Raises:
+        FishNetError: If the file cannot be written, or mmengine reads another config from it than the intended one.
+    """
+    text = config_text(config, _base(config, find_config(config), out), changes, about)
+    # Another process of the same run sees the complete file or none. mmengine takes only names that end with .py.
+    scratch = out.with_name(f'{out.stem}_{os.getpid()}.py')
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        scratch.write_text(text)
+    except OSError as error:
+        raise FishNetError(f'{out} cannot be written: {error}') from error
+    # Merging and printing are mmengine's: the written config is read again and compared with the intended one.
+    try:
+        if _without_scope(read_config(str(scratch)).to_dict()) != _without_scope(intended):
+            raise FishNetError(f'{config} cannot be inherited: the new config, read again, differs from the intended one')
+        scratch.replace(out)
+    finally:
+        scratch.unlink(missing_ok=True)
+
+
+def config_text(config: str, base: str, changes: dict, about: Sequence[str]) -> str:
+    """The new config: a comment, the inherited config, and the changes."""
     lines = [line for one in about for line in textwrap.wrap(one, WIDTH - 2, subsequent_indent='  ' * one.startswith('- '))]
     try:
-        settings = Config(changes.overrides).pretty_text
+        settings = Config(changes).pretty_text
     except SyntaxError as error:
         raise FishNetError(f'{config} cannot be written by mmengine, so it could not be trained either: {error}') from error
     return '\n'.join([*(f'# {line}' for line in lines), f'_base_ = {base!r}', '', settings])

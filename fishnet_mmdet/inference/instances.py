@@ -18,12 +18,14 @@ class Instances:
     """Collects the instances found in images.
 
     Args:
-        meta (dict): ``dataset_meta`` of the model.
+        meta (dict): ``dataset_meta`` of the model: ``classes`` and, if they have other numbers than COCO's or 1, 2, 3 ...,
+            ``category_ids``.
     """
 
     def __init__(self, meta: dict) -> None:
         classes = meta['classes']
-        self.categories = [dict(id=i, name=name) for i, name in zip(category_ids(classes), classes)]
+        ids = meta.get('category_ids') or category_ids(classes)
+        self.categories = [dict(id=i, name=name) for i, name in zip(ids, classes)]
         self.annotations: List[dict] = []
         self.visualizer = DetLocalVisualizer(name='infer')
         self.visualizer.dataset_meta = meta

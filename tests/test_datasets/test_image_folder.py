@@ -337,3 +337,24 @@ def test_schedules(name):
     else:
         expected = np.repeat([0.1, 0.01, 0.001, 0.0001], [30, 30, 30, 10])
     assert np.allclose(rates, expected, rtol=1e-6, atol=1e-9)
+
+
+def test_links_that_lead_to_themselves(root):
+    (root / 'train/loop').symlink_to(root / 'train/loop')
+    with pytest.raises(FishNetError, match='cannot read .*train/loop in the folder of images .*symbolic links'):
+        ImageFolder(root)
+    (root / 'train/loop').unlink()
+    # A link to the folder itself is a class without images.
+    (root / 'train/loop').symlink_to(root / 'train')
+    with pytest.raises(FishNetError, match='1 of the 4 class folders in .* have no images: loop'):
+        ImageFolder(root)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason='the superuser may read every folder')
+def test_a_folder_without_permission(root):
+    (root / 'train/ant').chmod(0)
+    try:
+        with pytest.raises(FishNetError, match='cannot read .*ant.*Permission denied.*: correct or remove'):
+            ImageFolder(root)
+    finally:
+        (root / 'train/ant').chmod(0o755)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from mmengine.fileio import BaseStorageBackend, register_backend
 
+from fishnet_mmdet.engine.hooks import watch_images
 from fishnet_mmdet.errors import FishNetError
 from fishnet_mmdet.registry import DATASETS
 
@@ -124,7 +125,7 @@ def test_a_class_that_the_file_lacks(make):
 @pytest.mark.parametrize('content', ['{"images": []', '[]', '{"images": [], "categories": [{"id": 1}]}'])
 def test_a_file_of_another_format(make, tmp_path, content):
     (tmp_path / 'other.json').write_text(content)
-    with pytest.raises(FishNetError, match=f"{tmp_path}/other.json is not in COCO's format"):
+    with pytest.raises(FishNetError, match=f'{tmp_path}/other.json is (truncated|not in COCO.s format)'):
         make([], ann_file='other.json')
 
 
@@ -163,17 +164,49 @@ def test_files_from_a_storage_backend(make, tmp_path):
 
 
 def test_no_annotations(make, tmp_path):
-    with pytest.raises(FishNetError, match=f'no such annotation file: {tmp_path}/nowhere.json'):
+    with pytest.raises(FishNetError, match=f'there is no annotation file {tmp_path}/nowhere.json'):
         make([], ann_file='nowhere.json')
 
 
-@pytest.mark.parametrize('broken', [None, b'no image'])
-def test_broken_image(make, tmp_path, broken):
-    dataset = make([annotation(2, 3, [20, 10, 10, 10])])
+BROKEN = {None: 'is missing', b'': 'has no bytes', b'no image': 'cannot be decoded'}
+
+
+@pytest.mark.parametrize('broken', BROKEN)
+def test_broken_image(make, tmp_path, broken, mmengine_log):
+    dataset = make([annotation(2, 3, [20, 10, 10, 10]), annotation(1, 3, [20, 10, 10, 10])])
     file = tmp_path / 'images/2.png'
     if broken is None:
         file.unlink()
     else:
         file.write_bytes(broken)
-    with pytest.raises(FishNetError, match=f'the image {file} is missing, or cannot be decoded'):
+    with pytest.raises(FishNetError, match=f'the image {file} {BROKEN[broken]}'):
         dataset[0]
+    # Training takes another object.
+    watch_images(dataset, skip=True)
+    np.testing.assert_array_equal(dataset[0]['img'], dataset[1]['img'])
+    assert f'The image {file} {BROKEN[broken]}: skipped' in mmengine_log.text
+
+
+@pytest.mark.parametrize(
+    'changes, words',
+    [
+        (dict(image_id=9), 'belong to no image'),
+        (dict(category_id=77), 'belong to no category'),
+        (dict(bbox=[1, 2, 3]), 'have no bbox of four finite numbers'),
+        (dict(bbox=[float('nan'), 2, 3, 4]), 'have no bbox of four finite numbers'),
+        (dict(bbox=[20, 10, -5, -5]), 'have a box of negative width or height'),
+        (dict(bbox=[200, 10, 5, 5]), 'have a box outside the image'),
+        (dict(iscrowd='no'), 'have an iscrowd other than 0 and 1'),
+    ],
+)
+def test_faulty_annotations_are_skipped_and_counted(make, mmengine_log, changes, words):
+    good, bad = annotation(2, 3, [20, 10, 10, 10]), annotation(2, 3, [2, 2, 9, 9])
+    bad.update(changes)
+    dataset = make([bad, good])
+    assert len(dataset) == 1 and dataset.get_data_info(0)['bbox'].tolist() == good['bbox']
+    assert f'1 of 2 annotations {words}' in mmengine_log.text
+
+
+def test_ids_that_are_texts(make):
+    with pytest.raises(FishNetError, match='1 of 1 annotations have a text as id, image_id or category_id'):
+        make([annotation('2', 3, [20, 10, 10, 10])])

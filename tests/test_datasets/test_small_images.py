@@ -4,6 +4,7 @@ import gzip
 import os
 import pickle
 import struct
+import tracemalloc
 import warnings
 
 import cv2
@@ -395,3 +396,42 @@ def test_wrong_number_of_classes(tmp_path, wanted):
     write_archive(tmp_path / 'set.npz')
     text = message(tmp_path / 'set.npz', num_classes=wanted)
     assert f'3 classes (blue ... red), but the config has num_classes={wanted}' in text and str(tmp_path / 'set.npz') in text
+
+
+def test_numpy_is_not_called_with_arguments_from_a_pickle(tmp_path):
+    """ndarray(shape, 'O', bytes) makes objects of the bytes as pointers: the process would crash."""
+    write_cifar10(tmp_path / 'set')
+    attack = b'\x80\x02}q\x00U\x04datacnumpy\nndarray\n(K\x01\x85U\x01OU\x08AAAAAAAAtRs.'
+    (tmp_path / 'set' / 'data_batch_1').write_bytes(attack)
+    with pytest.raises(FishNetError, match='cannot read .*set'):
+        read_small_images(str(tmp_path / 'set'), 'train')
+
+
+@pytest.mark.parametrize('claimed', [28, 2**31])
+def test_a_gzip_bomb(tmp_path, claimed):
+    """64 MB of zeros in 64 kB: no more of it is read than the header says, nor more than small images take."""
+    write_idx(tmp_path / 'set', packed=True)
+    header = struct.pack('>BBBB3I', 0, 0, 8, 3, 5, 28, claimed)
+    (tmp_path / 'set/train-images-idx3-ubyte.gz').write_bytes(gzip.compress(header + bytes(2**26)))
+    tracemalloc.start()
+    problem = message(tmp_path / 'set')
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert ('claims 300,647,710,720 bytes' if claimed > 28 else 'is not an idx file of bytes, or is truncated') in problem
+    assert peak < 8e6
+
+
+@pytest.mark.parametrize(
+    'changes, words',
+    [
+        (dict(train_labels=np.array([0, 1, np.nan, 0, 1, 2])), 'labels that are no whole numbers'),
+        (dict(train_labels=np.array([0, 1, 0.5, 0, 1, 2])), 'labels that are no whole numbers'),
+        (dict(train_labels=np.array(list('abcabc'))), 'labels that are no whole numbers'),
+        (dict(train_offsets=np.array([0, 5, 3])), 'train_offsets do not increase'),
+        (dict(train_offsets=np.array([0, 10**9])), 'train_offsets do not increase'),
+        (dict(train_jpeg=np.zeros(10**4, np.uint8)), 'cannot be decoded'),
+    ],
+)
+def test_damaged_archives(tmp_path, changes, words):
+    write_archive(tmp_path / 'set.npz', **changes)
+    assert words in message(tmp_path / 'set.npz')

@@ -1,5 +1,7 @@
 """What is looked at before a run begins."""
 
+import json
+
 import pytest
 from conftest import REPO
 from mmengine.config import Config
@@ -27,12 +29,17 @@ def test_sets_that_check_themselves_are_left_to_do_so(small, imagenet):
 
 def test_segmentation_maps_are_asked_for_only_where_they_are_read(tmp_path):
     (tmp_path / 'images').mkdir()
-    (tmp_path / 'instances.json').write_text('{}')
+    categories = [dict(id=1, name='cat')]
+    annotations = [dict(id=1, image_id=1, category_id=1, bbox=[0, 0, 9, 9], area=81)]
+    images = [dict(id=1, file_name='1.png', height=40, width=60)]
+    content = dict(images=images, annotations=annotations, categories=categories)
+    (tmp_path / 'instances.json').write_text(json.dumps(content))
     dataset = dict(
         type='CocoDataset',
         data_root=str(tmp_path),
         ann_file='instances.json',
         data_prefix=dict(img='images/', seg='panoptic/'),
+        metainfo=dict(classes=('cat',)),
         pipeline=[dict(type='LoadAnnotations', with_bbox=True)],
     )
     check_data(Config(dict(train_dataloader=dict(dataset=dataset))), ['train_dataloader'])

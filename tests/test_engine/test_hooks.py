@@ -2,8 +2,12 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from mmdet.datasets import CocoDataset
+from mmengine.dataset import ConcatDataset, RepeatDataset
+from own_data import content, save
 
 from fishnet_mmdet import CheckFrozenNormHook, FishNet, StopGradClipHook
+from fishnet_mmdet.engine.hooks import RecordCategoryIdsHook
 from fishnet_mmdet.errors import FishNetError
 
 
@@ -36,3 +40,19 @@ def test_frozen_norm_needs_statistics(small_fish):
 def test_norm_that_learns_needs_none(small_fish):
     model = FishNet(arch=small_fish(3), norm_cfg=dict(type='BN'), norm_eval=False, frozen_stages=-1)
     CheckFrozenNormHook().before_train(runner(model=torch.nn.Sequential(model)))
+
+
+@pytest.mark.parametrize('wrap', [lambda one: one, lambda one: RepeatDataset(one, 2), lambda one: ConcatDataset([one, one])])
+def test_category_ids_are_saved(tmp_path, wrap):
+    save(tmp_path, {'a.json': content(categories=[dict(id=7, name='cat'), dict(id=3, name='dog')])})
+    dataset = wrap(
+        CocoDataset(ann_file=str(tmp_path / 'a.json'), data_prefix=dict(img=''), metainfo=dict(classes=('cat', 'dog')))
+    )
+    RecordCategoryIdsHook().before_train(SimpleNamespace(train_dataloader=SimpleNamespace(dataset=dataset)))
+    assert dataset.metainfo['category_ids'] == [7, 3]
+
+
+def test_data_without_category_ids():
+    dataset = SimpleNamespace(metainfo=dict(classes=('cat',)))
+    RecordCategoryIdsHook().before_train(SimpleNamespace(train_dataloader=SimpleNamespace(dataset=dataset)))
+    assert dataset.metainfo == dict(classes=('cat',))
