@@ -13,14 +13,18 @@ from ..analysis.training_iteration import training_iteration
 from ..engine.checks import check_data
 from ..engine.configs import read_config
 from ..errors import FishNetError
-from .arguments import add_config_options
+from .arguments import Parser, add_config_options, whole
 
 
 def main(argv: Optional[List[str]] = None) -> None:
     """Times the cases one by one, and prints the table."""
     args = parse_args(argv)
-    if args.rounds < 1:
-        raise FishNetError(f'--rounds is {args.rounds}: it must be at least 1')
+    if args.cases and args.iteration:
+        raise FishNetError('--iteration times configs instead of operators, and operators are named: remove one of the two')
+    if args.cfg_options and not args.iteration:
+        raise FishNetError(
+            '--cfg-options changes the configs of --iteration, which is missing: add it, or remove --cfg-options'
+        )
     if args.iteration:
         # Building a model logs a line for every parameter.
         MMLogger.get_current_instance().setLevel('WARNING')
@@ -41,11 +45,11 @@ def main(argv: Optional[List[str]] = None) -> None:
 
 def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
     """The arguments."""
-    parser = argparse.ArgumentParser(description='Time our operators beside those that are compiled in mmcv, if there are any')
+    parser = Parser(description='Time our operators beside those that are compiled in mmcv, if there are any')
     parser.add_argument(
         'cases', nargs='*', metavar='PATTERN', help=f'only these cases, such as "nms*" (default: all {len(CASES)})'
     )
-    parser.add_argument('--rounds', type=int, default=7, metavar='N', help='timed rounds (default: %(default)s)')
+    parser.add_argument('--rounds', type=whole(1), default=7, metavar='N', help='timed rounds (default: %(default)s)')
     parser.add_argument(
         '--iteration',
         nargs='+',

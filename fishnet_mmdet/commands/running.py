@@ -2,17 +2,28 @@
 
 import logging
 import os
+import signal
 import sys
-from typing import Callable, List
+import time
+from typing import Callable, List, NoReturn
 
 import torch
 
+from ..engine.distributed import lost_connection, ranks
 from ..engine.memory import keep_freed_memory
 from ..errors import FishNetError
+
+#: How long each further process of a machine waits before it prints its error, in seconds. A wrong config fails in all of
+#: them: the first one prints that and ends, and the launcher ends the others meanwhile.
+TURN = 2
+#: How long a process that lost its connection waits: another one has failed, and prints why.
+AFTERMATH = 15
 
 
 def run(main: Callable[[List[str]], None], arguments: List[str]) -> None:
     """Runs a command. A :class:`FishNetError` is printed as one message, without a stack trace, with exit status 1.
+
+    Among the processes of a launcher, the message begins with the rank.
 
     Args:
         main (Callable): The command's function, which gets the arguments.
@@ -25,14 +36,37 @@ def run(main: Callable[[List[str]], None], arguments: List[str]) -> None:
     try:
         main(arguments)
     except FishNetError as error:
-        if os.environ.get('LOCAL_RANK', '0') == '0':
-            # An error in a dataloader's worker arrives as text, with the worker's stack trace before the message.
-            print(f'error: {str(error).rpartition("FishNetError: ")[2].strip()}', file=sys.stderr, flush=True)
-        sys.exit(1)
-    # Everything is on disk. In the interpreter's own exit, gloo's threads can outlive what they use, and abort the process.
+        # An error in a dataloader's worker arrives as text, with the worker's stack trace before the message.
+        fail(str(error).rpartition('FishNetError: ')[2].strip(), TURN * ranks()[1])
+    except RuntimeError as error:
+        if not lost_connection(error):
+            raise
+        fail('the connection to another process broke: that process was killed, or its error is above', AFTERMATH)
     if torch.distributed.is_initialized() and torch.distributed.get_backend() == 'gloo':
         torch.distributed.barrier()
-        logging.shutdown()
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(0)
+        leave(0)
+
+
+def fail(message: str, wait: float) -> NoReturn:
+    """Prints an error and ends the process with status 1.
+
+    Args:
+        message (str): The message.
+        wait (float): Seconds in which a launcher may end this process first, because another one has failed.
+    """
+    if wait:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        time.sleep(wait)
+    rank, _, world_size = ranks()
+    print(f'error: {f"[rank {rank}] " if world_size > 1 else ""}{message}', file=sys.stderr, flush=True)
+    if torch.distributed.is_initialized():
+        leave(1)
+    sys.exit(1)
+
+
+def leave(status: int) -> NoReturn:
+    """Ends one of several processes at once: in the interpreter's own exit, gloo's threads outlive what they use, and abort."""
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)

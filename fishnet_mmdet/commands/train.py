@@ -15,7 +15,10 @@ from ..engine.configs import learning_rate_note, scale_learning_rate, use_mixed_
 from ..engine.from_scratch import train_from_scratch
 from ..engine.hooks import CheckFrozenNormHook
 from ..engine.schedule import set_epochs
-from .arguments import add_common_arguments, add_trusted, load_config
+from .arguments import Parser, add_common_arguments, add_trusted, load_config, whole
+
+#: Settings without which nothing is trained.
+NEEDED = ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper')
 
 
 def main(argv: Optional[List[str]] = None) -> None:
@@ -23,7 +26,7 @@ def main(argv: Optional[List[str]] = None) -> None:
     args = parse_args(argv)
     if args.trusted:
         trust_pickled_files()
-    cfg = load_config(args)
+    cfg = load_config(args, NEEDED)
     change(cfg, args)
     check_data(cfg, ['train_dataloader', 'val_dataloader'])
     check_initialisation(cfg)
@@ -39,10 +42,10 @@ def main(argv: Optional[List[str]] = None) -> None:
 
 def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
     """The arguments, as mmdet's; ``--epochs`` and ``--from-scratch`` are ours."""
-    parser = argparse.ArgumentParser(description='Train a detector or a classifier')
+    parser = Parser(description='Train a detector or a classifier')
     parser.add_argument('config', help='config file')
     add_common_arguments(parser)
-    parser.add_argument('--epochs', type=int, metavar='N', help='train for N epochs; the schedule is scaled to them')
+    parser.add_argument('--epochs', type=whole(1), metavar='N', help='train for N epochs; the schedule is scaled to them')
     parser.add_argument(
         '--from-scratch',
         action='store_true',

@@ -1,0 +1,97 @@
+"""The classes that a config names: found in OpenMMLab's registries, and the arguments that they take."""
+
+import difflib
+import inspect
+import typing
+from functools import lru_cache
+from importlib import import_module
+from typing import Any, Dict, FrozenSet, Iterable, Iterator, List, Mapping, Optional, Tuple
+
+from mmengine import registry as mmengine_registry
+from mmengine.registry import Registry
+
+#: Packages whose classes pass ``**kwargs`` on to the classes that they inherit, and to nothing else.
+PASS_ON = ('mmengine', 'mmcv', 'mmdet', 'fishnet_mmdet')
+#: The scalar types that a value is compared with. An int is a float, and a bool is neither.
+SCALARS = {bool: (bool,), int: (int,), float: (int, float), str: (str,)}
+
+
+@lru_cache(None)
+def registered() -> Dict[str, Tuple[type, ...]]:
+    """All registered classes and functions by their name without scope, in the registries of every scope."""
+    found: Dict[str, tuple] = {}
+    for root in vars(mmengine_registry).values():
+        if isinstance(root, Registry):
+            for registry in _with_children(root):
+                registry.import_from_location()
+                for name, kind in registry.module_dict.items():
+                    found[name] = (*found.get(name, ()), kind)
+    return found
+
+
+def _with_children(registry: Registry) -> Iterator[Registry]:
+    yield registry
+    for child in registry.children.values():
+        yield from _with_children(child)
+
+
+def find_types(module: Mapping) -> Tuple[type, ...]:
+    """The classes that ``type`` of a module can mean: none, or one of each registry that has the name.
+
+    ``type`` is a name, with or without a scope ('mmdet.FPN'), a path for import ('torch.nn.ReLU'), or the class itself.
+    """
+    kind = module['type']
+    if not isinstance(kind, str):
+        return (kind,)
+    scope, _, name = kind.rpartition('.')
+    if '.' in scope:
+        try:
+            return (getattr(import_module(scope), name),)
+        except (ImportError, AttributeError):
+            return ()
+    return registered().get(name, registered().get(kind, ()))
+
+
+def arguments_of(kind: Any) -> Optional[Dict[str, inspect.Parameter]]:
+    """The arguments of a class or function by name; those of its base classes too where it takes ``**kwargs``.
+
+    Returns:
+        dict[str, inspect.Parameter] | None: None if any name is allowed.
+    """
+    found: Dict[str, inspect.Parameter] = {}
+    for one in inspect.getmro(kind) if inspect.isclass(kind) else (kind,):
+        function = vars(one).get('__init__') if inspect.isclass(kind) else one
+        if function is None:
+            continue
+        try:
+            parameters = list(inspect.signature(function).parameters.values())[inspect.isclass(kind) :]
+        except (TypeError, ValueError):  # of a class in C
+            return None
+        found = {**{one.name: one for one in parameters if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)}, **found}
+        if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+            return found
+        if one.__module__.partition('.')[0] not in PASS_ON:
+            return None
+    return None
+
+
+def scalars_of(annotation: Any) -> Optional[FrozenSet[type]]:
+    """The scalar types that an annotation allows, None aside; None if it allows other types, or is missing.
+
+    ``Optional[int]`` is {int}, ``Union[bool, str]`` is {bool, str}, ``List[int]`` is None.
+    """
+    if isinstance(annotation, str):
+        annotation = {kind.__name__: kind for kind in SCALARS}.get(annotation)
+    options = typing.get_args(annotation) if typing.get_origin(annotation) is typing.Union else (annotation,)
+    options = frozenset(options) - {type(None)}
+    return options if options and options <= set(SCALARS) else None
+
+
+def is_scalar(value: Any, kinds: Iterable[type]) -> bool:
+    """Whether a value has one of some scalar types."""
+    return type(value) in {allowed for kind in kinds for allowed in SCALARS[kind]}
+
+
+def nearest(name: str, names: Iterable[str], count: int = 1) -> List[str]:
+    """The names that resemble a misspelt one, at most ``count``."""
+    return difflib.get_close_matches(name, list(names), count, 0.6)
