@@ -2,6 +2,7 @@
 
 import argparse
 import fnmatch
+from functools import partial
 from typing import List, Optional
 
 from mmengine.logging import MMLogger
@@ -11,6 +12,7 @@ from ..analysis.operator_cases import CASES
 from ..analysis.operators import compare, compiled, machine
 from ..analysis.training_iteration import training_iteration
 from ..engine.checks import check_data
+from ..engine.config_checks import check_config
 from ..engine.configs import read_config
 from ..errors import FishNetError
 from .arguments import Parser, add_config_options, whole
@@ -28,7 +30,7 @@ def main(argv: Optional[List[str]] = None) -> None:
     if args.iteration:
         # Building a model logs a line for every parameter.
         MMLogger.get_current_instance().setLevel('WARNING')
-        steps = {f'iteration of {file}': lambda file=file: iteration(file, args) for file in args.iteration}
+        steps = {f'iteration of {file}': iteration(file, args) for file in args.iteration}
     else:
         steps = {name: CASES[name] for name in chosen(args.cases)}
     print(machine())
@@ -73,10 +75,11 @@ def chosen(patterns: List[str]) -> List[str]:
 
 
 def iteration(file: str, args: argparse.Namespace):
-    """The step of a training iteration of a config."""
+    """What makes the step of a training iteration of a config, which is checked at once."""
     cfg = read_config(file, args.cfg_options)
+    check_config(cfg, ['model', 'train_dataloader'])
     check_data(cfg, ['train_dataloader'])
-    return training_iteration(cfg)
+    return partial(training_iteration, cfg)
 
 
 def milliseconds(seconds: Optional[float]) -> str:

@@ -65,7 +65,7 @@ def fail(message: str, wait: float) -> NoReturn:
 
 
 def leave(status: int) -> NoReturn:
-    """Ends one of several processes at once: in the interpreter's own exit, gloo's threads outlive what they use, and abort."""
+    """Ends one of several processes at once: in the interpreter's own exit, gloo's threads outlive what they use and abort."""
     logging.shutdown()
     sys.stdout.flush()
     sys.stderr.flush()

@@ -85,9 +85,11 @@ def check_config(cfg: Config, needed: Sequence[str] = ('model',)) -> None:
     tree = {name: value for name, value in tree.items() if name in READ}
     for path, value in walk(tree):
         _check_value(path, value)
-    for path, module in _modules(tree):
+    modules = list(_modules(tree))
+    for path, module in modules:
         _check_module(path, module)
-        if path[0] == 'model' and 'backbone' in module:
+    for path, module in modules:
+        if 'backbone' in module:
             _check_neck(module, path)
 
 
@@ -96,7 +98,7 @@ def _modules(value: Any, path: Path = ()) -> Iterator[Tuple[Path, Mapping]]:
     if isinstance(value, Mapping):
         if 'type' in value:
             yield path, value
-            if type_of(value)[0] in OF_OTHER_PACKAGES:
+            if value['type'] in OF_OTHER_PACKAGES:
                 return
         items = [(name, item) for name, item in value.items() if name not in NOT_BUILT]
     else:
@@ -123,27 +125,17 @@ def _check_module(path: Path, module: Mapping) -> None:
         raise FishNetError(f'{place}.type {module["type"]!r} is in no registry: {hint}')
     if not all(f'{kind.__module__}.'.startswith(CHECKED) for kind in kinds):
         return
-    arguments = [arguments_of(kind) for kind in kinds]
-    if None in arguments:
-        return
-    names = {*(name for one in arguments for name in one), *MORE.get(place, ())}
+    arguments = arguments_of(kinds)
+    names = {*arguments.named, *MORE.get(place, ())}
     for name, value in module.items():
-        if name not in names and name not in TAKEN_OUT:
+        if name not in names and name not in TAKEN_OUT and arguments.lacks(name):
             similar = nearest(str(name), names)
             hint = f'did you mean {similar[0]}?' if similar else f'it takes {", ".join(sorted(names))}'
             raise FishNetError(f'{place}: {type_of(module)[0]} has no argument {name!r}; {hint}')
-        _check_scalar(f'{place}.{name}', value, [one[name].annotation for one in arguments if name in one])
-
-
-def _check_scalar(place: str, value: Any, annotations: Sequence[Any]) -> None:
-    """Compares a value with the scalar types that each class of a name declares, where each declares some."""
-    allowed = [scalars_of(annotation) for annotation in annotations]
-    if value is None or not allowed or None in allowed:
-        return
-    kinds = frozenset().union(*allowed)
-    if not is_scalar(value, kinds):
-        words = ' or '.join('True or False' if kind is bool else kind.__name__ for kind in kinds)
-        raise FishNetError(f'{place} must be {words}, not {value!r}')
+        allowed = scalars_of(arguments.named[name].annotation) if name in arguments.named and len(kinds) == 1 else None
+        if value is not None and allowed and not is_scalar(value, allowed):
+            words = ' or '.join('True or False' if kind is bool else kind.__name__ for kind in allowed)
+            raise FishNetError(f'{place}.{name} must be {words}, not {value!r}')
 
 
 def _check_neck(owner: Mapping, path: Path) -> None:

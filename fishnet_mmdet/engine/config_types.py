@@ -5,7 +5,7 @@ import inspect
 import typing
 from functools import lru_cache
 from importlib import import_module
-from typing import Any, Dict, FrozenSet, Iterable, Iterator, List, Mapping, Optional, Tuple
+from typing import Any, Dict, FrozenSet, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Tuple
 
 from mmengine import registry as mmengine_registry
 from mmengine.registry import Registry
@@ -42,7 +42,7 @@ def find_types(module: Mapping) -> Tuple[type, ...]:
     """
     kind = module['type']
     if not isinstance(kind, str):
-        return (kind,)
+        return (kind,) if callable(kind) else ()
     scope, _, name = kind.rpartition('.')
     if '.' in scope:
         try:
@@ -52,12 +52,25 @@ def find_types(module: Mapping) -> Tuple[type, ...]:
     return registered().get(name, registered().get(kind, ()))
 
 
-def arguments_of(kind: Any) -> Optional[Dict[str, inspect.Parameter]]:
-    """The arguments of a class or function by name; those of its base classes too where it takes ``**kwargs``.
+class Arguments(NamedTuple):
+    """The arguments of a class or function."""
 
-    Returns:
-        dict[str, inspect.Parameter] | None: None if any name is allowed.
-    """
+    named: Dict[str, inspect.Parameter]
+    #: Whether it takes others too.
+    takes_any: bool
+
+    def lacks(self, name: str) -> bool:
+        """Whether a name cannot be meant as an argument: it is none, or it is a misspelt one where any name is taken."""
+        return name not in self.named and (not self.takes_any or bool(nearest(name, self.named, cutoff=0.85)))
+
+
+def arguments_of(kinds: Iterable[Any]) -> Arguments:
+    """The arguments of all classes and functions of a name; those of base classes too, where one takes ``**kwargs``."""
+    found = [_arguments_of(kind) for kind in kinds]
+    return Arguments({name: one for each in found for name, one in each.named.items()}, any(one.takes_any for one in found))
+
+
+def _arguments_of(kind: Any) -> Arguments:
     found: Dict[str, inspect.Parameter] = {}
     for one in inspect.getmro(kind) if inspect.isclass(kind) else (kind,):
         function = vars(one).get('__init__') if inspect.isclass(kind) else one
@@ -66,13 +79,13 @@ def arguments_of(kind: Any) -> Optional[Dict[str, inspect.Parameter]]:
         try:
             parameters = list(inspect.signature(function).parameters.values())[inspect.isclass(kind) :]
         except (TypeError, ValueError):  # of a class in C
-            return None
+            return Arguments(found, True)
         found = {**{one.name: one for one in parameters if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)}, **found}
         if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
-            return found
+            return Arguments(found, False)
         if one.__module__.partition('.')[0] not in PASS_ON:
-            return None
-    return None
+            break
+    return Arguments(found, True)
 
 
 def scalars_of(annotation: Any) -> Optional[FrozenSet[type]]:
@@ -92,6 +105,6 @@ def is_scalar(value: Any, kinds: Iterable[type]) -> bool:
     return type(value) in {allowed for kind in kinds for allowed in SCALARS[kind]}
 
 
-def nearest(name: str, names: Iterable[str], count: int = 1) -> List[str]:
+def nearest(name: str, names: Iterable[str], count: int = 1, cutoff: float = 0.6) -> List[str]:
     """The names that resemble a misspelt one, at most ``count``."""
-    return difflib.get_close_matches(name, list(names), count, 0.6)
+    return difflib.get_close_matches(name, list(names), count, cutoff)

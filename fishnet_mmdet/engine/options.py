@@ -1,6 +1,7 @@
 """``--cfg-options``: each must name a setting that the run reads. mmengine would add a misspelt one as a new setting."""
 
 import inspect
+from dataclasses import fields
 from typing import Any, Iterator, List, Mapping, Optional, Tuple
 
 from mmengine.config import Config
@@ -9,8 +10,9 @@ from torch.nn.utils import clip_grad_norm_
 from torch.utils.data import DataLoader
 
 from ..errors import FishNetError
+from ..models import Fish
 from .config_tree import dotted, walk
-from .config_types import SCALARS, arguments_of, find_types, is_scalar, nearest, scalars_of
+from .config_types import SCALARS, Arguments, arguments_of, find_types, is_scalar, nearest, scalars_of
 
 
 def _arguments(*kinds: Any) -> Tuple[str, ...]:
@@ -49,6 +51,7 @@ MORE_ANYWHERE = {
     'filter_cfg': ('filter_empty_gt', 'min_size'),
     'data_prefix': ('img', 'img_path', 'seg'),
     'norm_cfg': ('requires_grad', 'num_groups'),
+    'arch': tuple(field.name for field in fields(Fish)),
     'nms': ('type', 'iou_threshold', 'class_agnostic', 'split_thr', 'min_score', 'sigma', 'method', 'offset', 'max_num'),
 }
 #: What mmengine takes out of a module's dict before it builds the module.
@@ -91,10 +94,9 @@ def _first_unknown(tree: Mapping, parts: Tuple[str, ...]) -> Optional[int]:
         elif isinstance(node, list) and part.isdigit() and int(part) < len(node):
             node = node[int(part)]
         elif isinstance(node, Mapping):
-            names = _names(node, parts[:i])
-            if part == '_delete_' or names is None:
+            if part == '_delete_':
                 return None
-            if part not in names:
+            if part not in _names(node, parts[:i]) and _kind(node).lacks(part):
                 return i
             # A setting that the config leaves to its default. Its own settings are known only if they are in the table.
             node = {}
@@ -105,17 +107,16 @@ def _first_unknown(tree: Mapping, parts: Tuple[str, ...]) -> Optional[int]:
     return None
 
 
-def _names(node: Mapping, path: Tuple[str, ...]) -> Optional[set]:
-    """The settings that a dict of the config has or can have; None if any."""
+def _kind(node: Mapping) -> Arguments:
+    """The arguments of the class that a dict of the config names; none without a type."""
+    return arguments_of(find_types(node) if 'type' in node else ())
+
+
+def _names(node: Mapping, path: Tuple[str, ...]) -> set:
+    """The settings that a dict of the config has or can have."""
     if not path:
         return READ | set(node)
-    names = {*node, *MORE.get(dotted(path), ()), *MORE_ANYWHERE.get(path[-1], ())}
-    for kind in find_types(node) if 'type' in node else ():
-        arguments = arguments_of(kind)
-        if arguments is None:
-            return None
-        names.update(arguments, TAKEN_OUT)
-    return names
+    return {*node, *_kind(node).named, *TAKEN_OUT, *MORE.get(dotted(path), ()), *MORE_ANYWHERE.get(path[-1], ())}
 
 
 def _about(tree: Mapping, parts: Tuple[str, ...], unknown: int) -> str:
@@ -139,7 +140,7 @@ def _about(tree: Mapping, parts: Tuple[str, ...], unknown: int) -> str:
 def _similar(tree: Mapping, parts: Tuple[str, ...], unknown: int) -> Iterator[str]:
     """Paths of settings, each with the wrong part of a path replaced by a name that resembles it."""
     node = _at(tree, parts[:unknown], {})
-    for name in nearest(parts[unknown], map(str, _names(node, parts[:unknown]) or ()), 3):
+    for name in nearest(parts[unknown], map(str, _names(node, parts[:unknown])), 3):
         corrected = (*parts[:unknown], name, *parts[unknown + 1 :])
         again = _first_unknown(tree, corrected)
         if again is None:
@@ -170,22 +171,14 @@ def _check_value(tree: Mapping, parts: Tuple[str, ...], value: Any) -> None:
     if isinstance(old, dict) and value is not None:
         settings = ', '.join(f'{key}.{name}' for name in old)
         raise FishNetError(f'--cfg-options {key}={value}: {key} has settings of its own; set one of {settings}')
-    allowed = _scalars_at(owner, parts[-1])
+    argument = _kind(owner).named.get(parts[-1]) if isinstance(owner, Mapping) else None
+    allowed = scalars_of(argument.annotation) if argument else None
     if type(old) not in SCALARS or type(value) not in SCALARS or allowed and is_scalar(value, allowed):
         return
     if type(old) is bool and type(value) is not bool:
         raise FishNetError(f'--cfg-options {key}={value}: {key} must be True or False')
     if type(old) in (int, float) and type(value) is str and parts[-1] != 'loss_scale':
         raise FishNetError(f'--cfg-options {key}={value}: {key} must be a number')
-
-
-def _scalars_at(owner: Any, name: str) -> frozenset:
-    """The scalar types that the module which takes a setting declares for it."""
-    found = set()
-    for kind in find_types(owner) if isinstance(owner, Mapping) and 'type' in owner else ():
-        argument = (arguments_of(kind) or {}).get(name)
-        found |= (argument and scalars_of(argument.annotation)) or set()
-    return frozenset(found)
 
 
 def _at(tree: Any, parts: Tuple[str, ...], default: Any = None) -> Any:
