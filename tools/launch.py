@@ -4,6 +4,7 @@ torchrun's own stack trace says only that a process has failed. The process has 
 a process that was killed, a port that is taken, another machine that does not answer.
 """
 
+import logging
 import os
 import signal
 import sys
@@ -30,9 +31,9 @@ def main() -> None:
     here = f'machine {node} of {nodes}'
     if node != '0':
         print(f'{here} connects to machine 0 at {address}:{port}, for {settings["JOIN_TIMEOUT"]} s at most', flush=True)
-    # What torchrun logs about a failed process is in its exception too.
-    os.environ.setdefault('LOGLEVEL', 'CRITICAL')
-    # Imported after the checks, which answer at once, and after the log level, which torch reads when it is imported.
+    # What torchrun logs of a failed process is in its exception too.
+    logging.disable()
+    # Imported after the checks, which answer at once.
     from torch.distributed.elastic.agent.server.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.run import main as torchrun

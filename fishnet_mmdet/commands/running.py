@@ -13,10 +13,10 @@ from ..engine.distributed import lost_connection, ranks
 from ..engine.memory import keep_freed_memory
 from ..errors import FishNetError
 
-#: How long each further process of a machine waits before it prints its error, in seconds. A wrong config fails in all of
-#: them: the first one prints that and ends, and the launcher ends the others meanwhile.
-TURN = 2
-#: How long a process that lost its connection waits: another one has failed, and prints why.
+#: Seconds that a process waits before it prints its error. A wrong config fails in all processes: the first one of a machine
+#: prints that and ends, and the launcher ends the others meanwhile. They wait one after another, for the same reason.
+WAIT, TURN = 3, 1
+#: Seconds that a process waits that lost its connection: another one has failed, and prints why.
 AFTERMATH = 15
 
 
@@ -35,15 +35,16 @@ def run(main: Callable[[List[str]], None], arguments: List[str]) -> None:
         keep_freed_memory()
     try:
         main(arguments)
+        if gloo := torch.distributed.is_initialized() and torch.distributed.get_backend() == 'gloo':
+            torch.distributed.barrier()
     except FishNetError as error:
         # An error in a dataloader's worker arrives as text, with the worker's stack trace before the message.
-        fail(str(error).rpartition('FishNetError: ')[2].strip(), TURN * ranks()[1])
+        fail(str(error).rpartition('FishNetError: ')[2].strip(), ranks()[1] and WAIT + TURN * ranks()[1])
     except RuntimeError as error:
         if not lost_connection(error):
             raise
         fail('the connection to another process broke: that process was killed, or its error is above', AFTERMATH)
-    if torch.distributed.is_initialized() and torch.distributed.get_backend() == 'gloo':
-        torch.distributed.barrier()
+    if gloo:
         leave(0)
 
 
@@ -59,13 +60,13 @@ def fail(message: str, wait: float) -> NoReturn:
         time.sleep(wait)
     rank, _, world_size = ranks()
     print(f'error: {f"[rank {rank}] " if world_size > 1 else ""}{message}', file=sys.stderr, flush=True)
-    if torch.distributed.is_initialized():
+    if world_size > 1:
         leave(1)
     sys.exit(1)
 
 
 def leave(status: int) -> NoReturn:
-    """Ends one of several processes at once: in the interpreter's own exit, gloo's threads outlive what they use and abort."""
+    """Ends one of several processes at once. The interpreter's own exit takes time, and gloo's threads can abort in it."""
     logging.shutdown()
     sys.stdout.flush()
     sys.stderr.flush()
