@@ -31,12 +31,18 @@ def main() -> None:
     here = f'machine {node} of {nodes}'
     if node != '0':
         print(f'{here} connects to machine 0 at {address}:{port}, for {settings["JOIN_TIMEOUT"]} s at most', flush=True)
-    # What torchrun logs of a failed process is in its exception too.
+    # What torchrun and its C++ part log of a failure is in the exception too. The processes log as ever.
     logging.disable()
+    quiet = 'TORCH_CPP_LOG_LEVEL' not in os.environ
+    if quiet:
+        os.environ['TORCH_CPP_LOG_LEVEL'] = 'FATAL'
     # Imported after the checks, which answer at once.
     from torch.distributed.elastic.agent.server.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.run import main as torchrun
+
+    if quiet:
+        del os.environ['TORCH_CPP_LOG_LEVEL']
 
     try:
         torchrun(
@@ -63,7 +69,7 @@ def main() -> None:
         sys.exit(failure.exitcode)
     except SignalException as error:
         sys.exit(128 + error.sigval)
-    except RuntimeError as error:
+    except (RuntimeError, TimeoutError) as error:
         if 'EADDRINUSE' in str(error) or 'in use' in str(error):
             end(f'port {port} is taken on this machine: choose another, PORT={int(port) + 1} for one')
         if 'timed out' in str(error).lower() or 'timeout' in str(error).lower():
