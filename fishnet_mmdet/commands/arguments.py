@@ -3,6 +3,7 @@
 import argparse
 import math
 import os
+import re
 from argparse import ArgumentTypeError, Namespace
 from pathlib import Path
 from typing import Callable, NoReturn, Sequence
@@ -44,12 +45,13 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raises the message as a :class:`FishNetError`."""
-        hint = 'see --help'
+        # argparse begins with "argument --name: ".
+        words = re.sub(r'^argument (\S+): (?=must )|^argument ', lambda match: f'{match[1]} ' if match[1] else '', message)
         if message.startswith('unrecognized arguments: '):
             given = message.partition(': ')[2].partition(' ')[0].partition('=')[0]
             similar = nearest(given, self._option_string_actions)
-            hint = f'did you mean {similar[0]}?' if similar else hint
-        raise FishNetError(f'{message.replace("argument ", "", message.startswith("argument "))}; {hint}')
+            words += f'; did you mean {similar[0]}?' if similar else '; see --help'
+        raise FishNetError(words)
 
     def parse_args(self, *args, **kwargs) -> Namespace:
         """The arguments."""

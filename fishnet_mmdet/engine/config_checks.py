@@ -61,8 +61,10 @@ RULES = {
 CHECKED = ('mmdet.', 'fishnet_mmdet.', 'mmengine.hooks.', 'mmengine.optim.', 'mmengine.visualization.', 'torch.optim.')
 #: Settings with a type that is in no registry, or whose other keys are not the arguments of the type; also modules whose
 #: parts are of another package.
-NOT_BUILT = ('nms', 'nms_cfg', 'roi_layer', 'clip_grad', 'upsample_cfg', 'override', 'metainfo', 'plugins', 'adapt_cfg')
+NOT_BUILT = ('roi_layer', 'upsample_cfg', 'override', 'metainfo', 'plugins')
 OF_OTHER_PACKAGES = ('Albu',)
+#: Scopes whose types are all registered when a config is checked. mmengine imports other packages when it builds from them.
+SCOPES = ('mmengine', 'mmcv', 'mmdet', 'fishnet_mmdet')
 
 
 def check_config(cfg: Config, needed: Sequence[str] = ('model',)) -> None:
@@ -119,8 +121,12 @@ def _check_value(path: Path, value: Any) -> None:
 def _check_module(path: Path, module: Mapping) -> None:
     place = dotted(path)
     kinds = find_types(module)
+    scope, _, name = str(module['type']).rpartition('.')
+    if not kinds and (name[:1].islower() or scope and scope not in SCOPES):
+        # A choice between functions, such as type='nms', or a type of a package that mmengine has not imported yet.
+        return
     if not kinds:
-        similar = nearest(str(module['type']).rpartition('.')[2], registered())
+        similar = nearest(name, registered())
         hint = f'did you mean {similar[0]}?' if similar else 'a package of your own with it belongs in custom_imports'
         raise FishNetError(f'{place}.type {module["type"]!r} is in no registry: {hint}')
     if not all(f'{kind.__module__}.'.startswith(CHECKED) for kind in kinds):

@@ -55,7 +55,7 @@ MORE_ANYWHERE = {
     'nms': ('type', 'iou_threshold', 'class_agnostic', 'split_thr', 'min_score', 'sigma', 'method', 'offset', 'max_num'),
 }
 #: What mmengine takes out of a module's dict before it builds the module.
-TAKEN_OUT = ('type', '_scope_', 'priority', 'convert_to_iter_based')
+TAKEN_OUT = ('type', '_scope_', 'priority', 'convert_to_iter_based', 'bg_cls_weight')
 INHERIT = 'A new setting belongs in a config file that inherits this one'
 
 
