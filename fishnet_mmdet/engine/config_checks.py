@@ -29,6 +29,7 @@ POSITIVE_OR_NONE = Rule('a whole number of at least 1, or None', lambda value: v
 POSITIVE_OR_NEVER = Rule('a whole number of at least 1, or -1 for never', lambda value: value == -1 or POSITIVE.holds(value))
 NATURAL = Rule('a whole number of at least 0', lambda value: type(value) is int and value >= 0)
 NATURAL_OR_NONE = Rule('a whole number of at least 0, or None', lambda value: value is None or NATURAL.holds(value))
+AT_LEAST_ONE = Rule('a number of at least 1', lambda value: _is_number(value) and value >= 1)
 NUMBER = Rule('a number of at least 0', lambda value: _is_number(value) and value >= 0)
 SWITCH = Rule('True or False', lambda value: type(value) is bool)
 TEXT_OR_NONE = Rule('a file or URL, or None', lambda value: value is None or type(value) is str)
@@ -36,7 +37,7 @@ TEXT_OR_NONE = Rule('a file or URL, or None', lambda value: value is None or typ
 RULES = {
     'train_cfg.max_epochs': POSITIVE,
     'train_cfg.max_iters': POSITIVE,
-    'train_cfg.val_interval': POSITIVE,
+    'train_cfg.val_interval': AT_LEAST_ONE,
     'train_cfg.val_begin': NATURAL,
     '*_dataloader.batch_size': POSITIVE_OR_NONE,
     '*_dataloader.num_workers': NATURAL,
@@ -139,7 +140,9 @@ def _check_module(path: Path, module: Mapping) -> None:
             hint = f'did you mean {similar[0]}?' if similar else f'it takes {", ".join(sorted(names))}'
             raise FishNetError(f'{place}: {type_of(module)[0]} has no argument {name!r}; {hint}')
         allowed = scalars_of(arguments.named[name].annotation) if name in arguments.named and len(kinds) == 1 else None
-        if value is not None and allowed and not is_scalar(value, allowed):
+        # mmdet's own configs give floats to what its classes declare as int, and tuples to float.
+        is_exact = allowed == {bool} or kinds[0].__module__.startswith('fishnet_mmdet.')
+        if value is not None and allowed and is_exact and not is_scalar(value, allowed):
             words = ' or '.join('True or False' if kind is bool else kind.__name__ for kind in allowed)
             raise FishNetError(f'{place}.{name} must be {words}, not {value!r}')
 

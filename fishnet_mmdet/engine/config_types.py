@@ -19,13 +19,15 @@ SCALARS = {bool: (bool,), int: (int,), float: (int, float), str: (str,)}
 @lru_cache(None)
 def registered() -> Dict[str, Tuple[type, ...]]:
     """All registered classes and functions by their name without scope, in the registries of every scope."""
+    roots = [one for one in vars(mmengine_registry).values() if isinstance(one, Registry)]
+    registries = [registry for root in roots for registry in _with_children(root)]
+    # All imports come first: a module can register types in the registry of another scope.
+    for registry in registries:
+        registry.import_from_location()
     found: Dict[str, tuple] = {}
-    for root in vars(mmengine_registry).values():
-        if isinstance(root, Registry):
-            for registry in _with_children(root):
-                registry.import_from_location()
-                for name, kind in registry.module_dict.items():
-                    found[name] = (*found.get(name, ()), kind)
+    for registry in registries:
+        for name, kind in registry.module_dict.items():
+            found[name] = (*found.get(name, ()), kind)
     return found
 
 
@@ -71,21 +73,21 @@ def arguments_of(kinds: Iterable[Any]) -> Arguments:
 
 
 def _arguments_of(kind: Any) -> Arguments:
-    found: Dict[str, inspect.Parameter] = {}
-    for one in inspect.getmro(kind) if inspect.isclass(kind) else (kind,):
-        function = vars(one).get('__init__') if inspect.isclass(kind) else one
-        if function is None:
-            continue
+    is_class = inspect.isclass(kind)
+    # Of all base classes, since one with several of them can pass arguments on to any.
+    functions = [vars(one)['__init__'] for one in inspect.getmro(kind)[:-1] if '__init__' in vars(one)] if is_class else [kind]
+    named: Dict[str, inspect.Parameter] = {}
+    passes_on = True
+    for function in functions:
         try:
-            parameters = list(inspect.signature(function).parameters.values())[inspect.isclass(kind) :]
-        except (TypeError, ValueError):  # of a class in C
-            return Arguments(found, True)
-        found = {**{one.name: one for one in parameters if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)}, **found}
-        if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
-            return Arguments(found, False)
-        if one.__module__.partition('.')[0] not in PASS_ON:
-            break
-    return Arguments(found, True)
+            parameters = list(inspect.signature(function).parameters.values())[is_class:]
+        except (TypeError, ValueError):  # a function in C
+            return Arguments(named, True)
+        named = {**{one.name: one for one in parameters if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)}, **named}
+        passes_on = any(one.kind is one.VAR_KEYWORD for one in parameters)
+        if function is functions[0] and not passes_on:
+            return Arguments(named, False)
+    return Arguments(named, passes_on or kind.__module__.partition('.')[0] not in PASS_ON)
 
 
 def scalars_of(annotation: Any) -> Optional[FrozenSet[type]]:
