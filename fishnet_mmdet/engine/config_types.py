@@ -10,8 +10,6 @@ from typing import Any, Dict, FrozenSet, Iterable, Iterator, List, Mapping, Name
 from mmengine import registry as mmengine_registry
 from mmengine.registry import Registry
 
-#: Packages whose classes pass ``**kwargs`` on to the classes that they inherit, and to nothing else.
-PASS_ON = ('mmengine', 'mmcv', 'mmdet', 'fishnet_mmdet')
 #: The scalar types that a value is compared with. An int is a float, and a bool is neither.
 SCALARS = {bool: (bool,), int: (int,), float: (int, float), str: (str,)}
 
@@ -77,17 +75,15 @@ def _arguments_of(kind: Any) -> Arguments:
     # Of all base classes, since one with several of them can pass arguments on to any.
     functions = [vars(one)['__init__'] for one in inspect.getmro(kind)[:-1] if '__init__' in vars(one)] if is_class else [kind]
     named: Dict[str, inspect.Parameter] = {}
-    passes_on = True
-    for function in functions:
+    for number, function in enumerate(functions):
         try:
             parameters = list(inspect.signature(function).parameters.values())[is_class:]
         except (TypeError, ValueError):  # a function in C
             return Arguments(named, True)
         named = {**{one.name: one for one in parameters if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)}, **named}
-        passes_on = any(one.kind is one.VAR_KEYWORD for one in parameters)
-        if function is functions[0] and not passes_on:
+        if number == 0 and not any(one.kind is one.VAR_KEYWORD for one in parameters):
             return Arguments(named, False)
-    return Arguments(named, passes_on or kind.__module__.partition('.')[0] not in PASS_ON)
+    return Arguments(named, True)
 
 
 def scalars_of(annotation: Any) -> Optional[FrozenSet[type]]:
