@@ -130,7 +130,7 @@ def _check_module(path: Path, module: Mapping) -> None:
         similar = nearest(name, registered())
         hint = f'did you mean {similar[0]}?' if similar else 'a package of your own with it belongs in custom_imports'
         raise FishNetError(f'{place}.type {module["type"]!r} is in no registry: {hint}')
-    if not all(f'{kind.__module__}.'.startswith(CHECKED) for kind in kinds):
+    if not all(f'{getattr(kind, "__module__", "")}.'.startswith(CHECKED) for kind in kinds):
         return
     arguments = arguments_of(kinds)
     names = {*arguments.named, *MORE.get(place, ())}

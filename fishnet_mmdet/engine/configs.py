@@ -9,7 +9,7 @@ from mmengine.config import Config
 
 from ..errors import FishNetError
 from .config_types import nearest
-from .options import check_options
+from .options import apply_options
 
 #: Where mmdet's configs expect COCO.
 COCO_ROOT = 'data/coco/'
@@ -40,8 +40,7 @@ def read_config(file: str, options: Optional[dict] = None) -> Config:
     data_root = options.pop('data_root', None)
     if data_root is None and cfg.get('data_root') == COCO_ROOT:
         data_root = os.environ.get('MMDET_DATASETS')
-    check_options(cfg, options)
-    cfg.merge_from_dict(options)
+    apply_options(cfg, options)
     if data_root is not None:
         move_data(cfg, data_root)
     return cfg

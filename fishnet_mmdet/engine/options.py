@@ -54,24 +54,26 @@ MORE_ANYWHERE = {
     'arch': tuple(field.name for field in fields(Fish)),
     'nms': ('type', 'iou_threshold', 'class_agnostic', 'split_thr', 'min_score', 'sigma', 'method', 'offset', 'max_num'),
 }
+#: Dicts whose keys are the user's.
+OPEN = ('custom_keys',)
 #: What mmengine takes out of a module's dict before it builds the module.
 TAKEN_OUT = ('type', '_scope_', 'priority', 'convert_to_iter_based', 'bg_cls_weight')
 INHERIT = 'A new setting belongs in a config file that inherits this one'
 
 
-def check_options(cfg: Config, options: Mapping[str, Any]) -> None:
-    """Checks the settings of ``--cfg-options``.
+def apply_options(cfg: Config, options: Mapping[str, Any]) -> None:
+    """Sets the settings of ``--cfg-options``, one after another: what a module takes depends on a type that is set before.
 
     Args:
-        cfg (Config): The config that they will change.
+        cfg (Config): The config; it is changed in place.
         options (Mapping[str, Any]): Value by dotted path.
 
     Raises:
         FishNetError: If a setting is not of the config, nor one that its module takes; or the value has another type than the
             setting. The message names the settings that resemble it.
     """
-    tree = cfg.to_dict()
     for key, value in options.items():
+        tree = cfg.to_dict()
         parts = tuple(key.split('.'))
         unknown = _first_unknown(tree, parts)
         if unknown is not None:
@@ -83,6 +85,7 @@ def check_options(cfg: Config, options: Mapping[str, Any]) -> None:
                 f'--cfg-options {key} has no effect: {parts[0]} is a variable of the config file, which no run reads{hint}'
             )
         _check_value(tree, parts, value)
+        cfg.merge_from_dict({key: value})
 
 
 def _first_unknown(tree: Mapping, parts: Tuple[str, ...]) -> Optional[int]:
@@ -94,7 +97,7 @@ def _first_unknown(tree: Mapping, parts: Tuple[str, ...]) -> Optional[int]:
         elif isinstance(node, list) and part.isdigit() and int(part) < len(node):
             node = node[int(part)]
         elif isinstance(node, Mapping):
-            if part == '_delete_':
+            if part == '_delete_' or parts[i - 1] in OPEN:
                 return None
             if part not in _names(node, parts[:i]) and _kind(node).lacks(part):
                 return i

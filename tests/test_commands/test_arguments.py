@@ -116,6 +116,13 @@ def test_every_command_is_tried():
         ['optim_wrapper.optimizer.nesterov=True', 'optim_wrapper.accumulative_counts=2', 'optim_wrapper.clip_grad=None'],
         ['default_hooks.checkpoint.max_keep_ckpts=2', 'default_hooks.checkpoint.save_best=auto'],
         ['model.test_cfg.rcnn.nms.class_agnostic=True', 'model.neck.add_extra_convs=on_input', 'param_scheduler.0.end=5'],
+        [
+            'model.backbone._delete_=True',
+            'model.backbone.type=ResNet',
+            'model.backbone.depth=50',
+            'model.backbone.style=caffe',
+        ],
+        ['optim_wrapper.paramwise_cfg.norm_decay_mult=0', 'train_dataloader.dataset.filter_cfg=None', 'custom_hooks=[]'],
         ['val_dataloader=None', 'val_cfg=None', 'val_evaluator=None', 'find_unused_parameters=True', 'log_level=WARNING'],
     ],
 )
