@@ -101,7 +101,7 @@ def _modules(value: Any, path: Path = ()) -> Iterator[Tuple[Path, Mapping]]:
     if isinstance(value, Mapping):
         if 'type' in value:
             yield path, value
-            if value['type'] in OF_OTHER_PACKAGES:
+            if str(value['type']).rpartition('.')[2] in OF_OTHER_PACKAGES:
                 return
         items = [(name, item) for name, item in value.items() if name not in NOT_BUILT]
     else:
