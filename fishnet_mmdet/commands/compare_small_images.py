@@ -5,6 +5,7 @@ from typing import List, Optional, Sequence
 
 from ..analysis.small_images import NETWORKS, train_and_measure
 from ..config_files import config_file
+from ..engine.config_checks import check_config
 from ..engine.configs import read_config, use_mixed_precision
 from ..engine.schedule import set_epochs
 from .arguments import Parser, add_config_options, new_folder, whole
@@ -50,6 +51,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     rows: List[dict] = []
     for network in args.networks:
         cfg = read_config(config_file(f'classification/{network}_{args.data}.py'), options)
+        check_config(cfg)
         if args.epochs is not None:
             set_epochs(cfg, args.epochs)
         if args.amp:

@@ -307,6 +307,7 @@ CASES = [
     ('compare_small_images', [*FASHION, '--epochs', '0'], ['--epochs', 'at least 1', '0']),
     ('compare_small_images', ['fashion_mnist', '--networks', 'vgg'], ['--networks', 'vgg', 'mlp']),
     ('compare_small_images', [*FASHION, '--work-dir', 'file'], ['--work-dir', 'file']),
+    ('compare_small_images', [*FASHION, '--cfg-options', 'train_dataloader.batch_size=0'], ['batch_size', 'at least 1']),
     ('compare_small_images', [*FASHION, '--cfg-options', 'lr=1'], ['optim_wrapper.optimizer.lr']),
     ('compare_small_images', [*FASHION, '--epochs', '1', '--cfg-options', 'train_cfg.max_epochs=2'], ['--epochs']),
     ('compatibility', [], ['-o']),
