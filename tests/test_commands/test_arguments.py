@@ -15,6 +15,7 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope, init_default_scope
 from mmengine.runner import Runner
 
+from fishnet_mmdet.analysis.counts import FlopCounterMode
 from fishnet_mmdet.commands.running import run
 from fishnet_mmdet.datasets.shapes import CLASSES
 from fishnet_mmdet.engine.distributed import VARIABLES
@@ -91,6 +92,8 @@ def answer(files, monkeypatch, capfd):
 
 @pytest.mark.parametrize('command, args, words', CASES, ids=[f'{command} {" ".join(args)}'[:90] for command, args, _ in CASES])
 def test_wrong_argument_gets_one_message(command, args, words, answer):
+    if command == 'stats' and FlopCounterMode is None:
+        pytest.skip('counting multiply-adds needs torch 2.1 or newer, which is the message then')
     status, out = answer(command, args)
     assert status not in (0, None), 'accepted'
     assert 'Traceback' not in out
