@@ -1,20 +1,11 @@
 #!/usr/bin/env bash
-# Trains on the GPUs of one machine or of several (or, without GPUs, in as many processes):
-#   tools/dist_train.sh CONFIG GPUS [arguments of train.py]
-# On several machines the same on each, with NNODES, NODE_RANK and MASTER_ADDR set, and PORT if 29500 is taken.
+# Trains on the GPUs of one machine or of several; without GPUs, in as many processes on the CPU.
 set -euo pipefail
 
+TOOLS=$(dirname "$0")
 if [ $# -lt 2 ]; then
-    echo "usage: $0 CONFIG GPUS [arguments of train.py]" >&2
-    exit 2
+    echo "usage: [SETTING=VALUE ...] $0 CONFIG GPUS [arguments of train.py]" >&2
+    exec python "$TOOLS/launch.py" --help >&2
 fi
-CONFIG=$1
-GPUS=$2
-
-torchrun \
-    --nnodes="${NNODES:-1}" \
-    --node_rank="${NODE_RANK:-0}" \
-    --master_addr="${MASTER_ADDR:-127.0.0.1}" \
-    --master_port="${PORT:-29500}" \
-    --nproc_per_node="$GPUS" \
-    "$(dirname "$0")/train.py" "$CONFIG" --launcher pytorch "${@:3}"
+# exec: a signal to this script reaches torchrun, which passes it on to the processes.
+exec python "$TOOLS/launch.py" "$2" "$TOOLS/train.py" "$1" --launcher pytorch "${@:3}"

@@ -11,9 +11,16 @@ fi
 GPUS=${GPUS:-8}
 GPUS_PER_NODE=${GPUS_PER_NODE:-8}
 
+for number in "$GPUS" "$GPUS_PER_NODE" "${CPUS_PER_TASK:-5}"; do
+    if ! [[ $number =~ ^[1-9][0-9]*$ ]]; then
+        echo "error: GPUS, GPUS_PER_NODE and CPUS_PER_TASK must be whole numbers of at least 1, not '$number'" >&2
+        exit 2
+    fi
+done
+
 # SRUN_ARGS is several words on purpose.
 # shellcheck disable=SC2086
-srun \
+exec srun \
     --partition="$1" \
     --job-name="$2" \
     --gres="gpu:$GPUS_PER_NODE" \

@@ -2,20 +2,18 @@
 
 import sys
 import time
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 from itertools import product
-from pathlib import Path
 from typing import Callable, List, Optional, Sequence
 
 import torch
-from matplotlib.figure import Figure
 from terminaltables import GithubFlavoredMarkdownTable
 
 from ..analysis.candidates import find_entry
 from ..analysis.networks import NETWORKS, SETTINGS
 from ..analysis.timing import DTYPES, Case, Conditions, compare, describe, headline
 from ..analysis.timing_figure import draw_timing
-from ..errors import FishNetError
+from .arguments import PICTURES, Parser, device, new_file, whole
 from .outputs import parse_size, save_figure, save_json
 
 DEFAULT = ('fishnet150', 'reference_fishnet150', 'resnet50', 'resnet101', 'resnext50_32x4d', 'hrnet_w32')
@@ -33,9 +31,9 @@ without parameters, but with the copies of them that autocast makes. peak memory
 taken before it, with the gradients of the parameters."""
 
 
-def make_parser() -> ArgumentParser:
+def make_parser() -> Parser:
     """The arguments of the command."""
-    parser = ArgumentParser(
+    parser = Parser(
         prog='python -m fishnet_mmdet benchmark', description='Compare time and memory of backbones.', epilog=NAMES
     )
     add = parser.add_argument
@@ -56,20 +54,25 @@ def make_parser() -> ArgumentParser:
         help='detection: frozen BN and stem; pretraining: everything is trained (default: %(default)s)',
     )
     add('--size', nargs='+', default=['224x224'], metavar='HxW', help='input sizes (default: 224x224)')
-    add('--batch', type=int, nargs='+', default=[1], metavar='N', help='batch sizes (default: 1)')
+    add('--batch', type=whole(1), nargs='+', default=[1], metavar='N', help='batch sizes (default: 1)')
     add('--dtype', choices=DTYPES, default='float32', help='bfloat16 and float16 use autocast (default: %(default)s)')
     add('--compile', action='store_true', help='torch.compile each network, for each size again')
     add(
         '--rounds',
-        type=int,
+        type=whole(1),
         default=5,
         metavar='N',
         help='number of timed rounds; in each round every network is measured once (default: %(default)s)',
     )
-    add('--threads', type=int, metavar='N', help="number of CPU threads (default: PyTorch's)")
-    add('--device', choices=['cpu', 'cuda'], help='default: cuda if there is a CUDA device, else cpu')
-    add('--json', type=Path, metavar='FILE', help='also save the results to this file, with the time of every round')
-    add('--plot', type=Path, metavar='FILE', help='also draw the results to this file')
+    add('--threads', type=whole(1), metavar='N', help="number of CPU threads (default: PyTorch's)")
+    add('--device', type=device, choices=['cpu', 'cuda'], help='default: cuda if there is a CUDA device, else cpu')
+    add(
+        '--json',
+        type=new_file('.json'),
+        metavar='FILE',
+        help='also save the results and the time of every round',
+    )
+    add('--plot', type=new_file(*PICTURES), metavar='FILE', help='also draw the results to this file')
     return parser
 
 
@@ -79,17 +82,8 @@ def check(args: Namespace) -> None:
     Raises:
         FishNetError: If one is wrong.
     """
-    if args.device == 'cuda' and not torch.cuda.is_available():
-        raise FishNetError('--device cuda: PyTorch finds no CUDA device, use --device cpu')
-    for option, least in (('--batch', min(args.batch)), ('--rounds', args.rounds), ('--threads', args.threads)):
-        if least is not None and least < 1:
-            raise FishNetError(f'{option} must be at least 1, not {least}')
     for name in args.networks:
         find_entry(name)
-    if args.json:
-        save_json({}, args.json, '--json')
-    if args.plot:
-        save_figure(Figure(figsize=(1, 1)), args.plot, '--plot')
 
 
 def main(argv: Optional[Sequence[str]] = None) -> None:

@@ -1,7 +1,6 @@
 """python -m fishnet_mmdet benchmark_data: measures how fast the training data of a config is read."""
 
 import warnings
-from argparse import ArgumentParser
 from typing import Optional, Sequence
 
 import torch
@@ -11,24 +10,24 @@ from mmengine.utils.dl_utils import set_multi_processing
 
 from ..analysis.data_speed import measure_reading, measure_training, time_transforms
 from ..engine.checks import check_data
+from ..engine.config_checks import check_config
 from ..engine.configs import read_config
-from ..errors import FishNetError
-from .arguments import add_config_options
+from .arguments import Parser, add_config_options, whole
 
 #: Images at most that are read in this process to time each transform.
 IMAGES_FOR_TRANSFORMS = 200
 
 
-def make_parser() -> ArgumentParser:
+def make_parser() -> Parser:
     """The arguments of the command."""
-    parser = ArgumentParser(
+    parser = Parser(
         prog='python -m fishnet_mmdet benchmark_data',
         description='Measure how fast the training data of a config is read: each transform, then all workers.',
     )
     parser.add_argument('config', help='config file')
-    parser.add_argument('--workers', type=int, metavar='N', help='number of worker processes (default: as in the config)')
+    parser.add_argument('--workers', type=whole(0), metavar='N', help='number of worker processes (default: as in the config)')
     parser.add_argument(
-        '--images', type=int, default=2000, metavar='N', help='number of images to read (default: %(default)s)'
+        '--images', type=whole(1), default=2000, metavar='N', help='number of images to read (default: %(default)s)'
     )
     parser.add_argument(
         '--with-training', action='store_true', help='also measure training steps, all on one batch, and compare the speeds'
@@ -44,13 +43,8 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         FishNetError: If an argument or the config is wrong, or the data is missing.
     """
     args = make_parser().parse_args(argv)
-    if args.images < 1:
-        raise FishNetError(f'--images must be at least 1, not {args.images}')
-    if args.workers is not None and args.workers < 0:
-        raise FishNetError(f'--workers must be at least 0, not {args.workers}')
     cfg = read_config(args.config, args.cfg_options)
-    if not cfg.get('train_dataloader'):
-        raise FishNetError(f'the config {args.config} has no train_dataloader: give the config of a training')
+    check_config(cfg, ['train_dataloader'])
     check_data(cfg, ['train_dataloader'])
     init_default_scope(cfg.get('default_scope', 'mmdet'))
     env = cfg.get('env_cfg', {})

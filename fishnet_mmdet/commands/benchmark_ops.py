@@ -2,6 +2,7 @@
 
 import argparse
 import fnmatch
+from functools import partial
 from typing import List, Optional
 
 from mmengine.logging import MMLogger
@@ -11,20 +12,25 @@ from ..analysis.operator_cases import CASES
 from ..analysis.operators import compare, compiled, machine
 from ..analysis.training_iteration import training_iteration
 from ..engine.checks import check_data
+from ..engine.config_checks import check_config
 from ..engine.configs import read_config
 from ..errors import FishNetError
-from .arguments import add_config_options
+from .arguments import Parser, add_config_options, whole
 
 
 def main(argv: Optional[List[str]] = None) -> None:
     """Times the cases one by one, and prints the table."""
     args = parse_args(argv)
-    if args.rounds < 1:
-        raise FishNetError(f'--rounds is {args.rounds}: it must be at least 1')
+    if args.cases and args.iteration:
+        raise FishNetError('--iteration times configs instead of operators, and operators are named: remove one of the two')
+    if args.cfg_options and not args.iteration:
+        raise FishNetError(
+            '--cfg-options changes the configs of --iteration, which is missing: add it, or remove --cfg-options'
+        )
     if args.iteration:
         # Building a model logs a line for every parameter.
         MMLogger.get_current_instance().setLevel('WARNING')
-        steps = {f'iteration of {file}': lambda file=file: iteration(file, args) for file in args.iteration}
+        steps = {f'iteration of {file}': iteration(file, args) for file in args.iteration}
     else:
         steps = {name: CASES[name] for name in chosen(args.cases)}
     print(machine())
@@ -41,11 +47,11 @@ def main(argv: Optional[List[str]] = None) -> None:
 
 def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
     """The arguments."""
-    parser = argparse.ArgumentParser(description='Time our operators beside those that are compiled in mmcv, if there are any')
+    parser = Parser(description='Time our operators beside those that are compiled in mmcv, if there are any')
     parser.add_argument(
         'cases', nargs='*', metavar='PATTERN', help=f'only these cases, such as "nms*" (default: all {len(CASES)})'
     )
-    parser.add_argument('--rounds', type=int, default=7, metavar='N', help='timed rounds (default: %(default)s)')
+    parser.add_argument('--rounds', type=whole(1), default=7, metavar='N', help='timed rounds (default: %(default)s)')
     parser.add_argument(
         '--iteration',
         nargs='+',
@@ -69,10 +75,11 @@ def chosen(patterns: List[str]) -> List[str]:
 
 
 def iteration(file: str, args: argparse.Namespace):
-    """The step of a training iteration of a config."""
+    """What makes the step of a training iteration of a config, which is checked at once."""
     cfg = read_config(file, args.cfg_options)
+    check_config(cfg, ['model', 'train_dataloader'])
     check_data(cfg, ['train_dataloader'])
-    return training_iteration(cfg)
+    return partial(training_iteration, cfg)
 
 
 def milliseconds(seconds: Optional[float]) -> str:

@@ -1,23 +1,23 @@
 """python -m fishnet_mmdet compare_small_images: trains the networks of the report's Table 4 and prints the table."""
 
-from argparse import ArgumentParser
 from pathlib import Path
 from typing import List, Optional, Sequence
 
 from ..analysis.small_images import NETWORKS, train_and_measure
 from ..config_files import config_file
+from ..engine.config_checks import check_config
 from ..engine.configs import read_config, use_mixed_precision
 from ..engine.schedule import set_epochs
-from .arguments import add_config_options
+from .arguments import Parser, add_config_options, new_folder, whole
 from .outputs import save_json
 
 HEADER = '| network | accuracy, % | time per epoch, s | parameters |\n|---|---|---|---|'
 ROW = '| {network} | {accuracy:.2f} | {seconds_per_epoch:.1f} | {parameters:,} |'
 
 
-def make_parser() -> ArgumentParser:
+def make_parser() -> Parser:
     """The arguments of the command."""
-    parser = ArgumentParser(
+    parser = Parser(
         prog='python -m fishnet_mmdet compare_small_images',
         description="Train the networks of the report's Table 4 one after another, and print the table.",
     )
@@ -26,11 +26,11 @@ def make_parser() -> ArgumentParser:
         '--data-root', metavar='PATH', help='folder or archive with the data set (default: data/NAME, from the config)'
     )
     parser.add_argument('--networks', nargs='+', choices=list(NETWORKS), default=list(NETWORKS), help='default: all')
-    parser.add_argument('--epochs', type=int, metavar='N', help='number of training epochs (default: as in the configs)')
+    parser.add_argument('--epochs', type=whole(1), metavar='N', help='number of training epochs (default: as in the configs)')
     parser.add_argument('--amp', action='store_true', help='automatic mixed precision')
     parser.add_argument(
         '--work-dir',
-        type=Path,
+        type=new_folder,
         default=Path('work_dirs/compare_small_images'),
         help='parent of the work dirs; default: %(default)s',
     )
@@ -51,6 +51,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     rows: List[dict] = []
     for network in args.networks:
         cfg = read_config(config_file(f'classification/{network}_{args.data}.py'), options)
+        check_config(cfg)
         if args.epochs is not None:
             set_epochs(cfg, args.epochs)
         if args.amp:

@@ -9,21 +9,28 @@ from typing import List, Optional
 
 import torch
 
+from ..errors import FishNetError
 from ..fishify.compatibility import WORKS, configs_with_resnet, try_config
 from ..fishify.compatibility_page import page
+from .arguments import Parser, new_folder, whole
 
 
 def main(argv: Optional[List[str]] = None) -> None:
     """Tries the configs one by one, and writes the results after each."""
     args = parse_args(argv)
     torch.set_num_threads(1)
-    out = Path(args.out_dir)
+    out = args.out_dir
     out.mkdir(parents=True, exist_ok=True)
     file = out / 'compatibility.json'
-    rows = json.loads(file.read_text()) if file.is_file() else {}
+    try:
+        rows = json.loads(file.read_text()) if file.is_file() else {}
+    except ValueError as error:
+        raise FishNetError(f'{file} is no result of an earlier run ({error}): delete it, or name another folder') from error
     if args.again:
         rows = {name: row for name, row in rows.items() if row['outcome'] == WORKS}
     configs, unreadable = configs_with_resnet(args.configs or ['*/*', '*/*/*'])
+    if not configs:
+        raise FishNetError(f'no config of mmdet with a ResNet or ResNeXt matches {", ".join(args.configs)}: use FAMILY/*')
     if args.one_per_family:
         first = {}
         for name in configs:
@@ -47,17 +54,28 @@ def main(argv: Optional[List[str]] = None) -> None:
 
 def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
     """The arguments."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         description='Put FishNet into the configs of mmdet that have a ResNet or ResNeXt: convert, build, take one training '
         'step on random images. An interrupted run continues where it stopped.',
     )
     parser.add_argument('configs', nargs='*', metavar='PATTERN', help='only these configs, as retinanet/*; default: all')
     parser.add_argument(
-        '-o', '--out-dir', required=True, metavar='DIR', help='folder for compatibility.md and compatibility.json'
+        '-o',
+        '--out-dir',
+        type=new_folder,
+        required=True,
+        metavar='DIR',
+        help='folder for compatibility.md and compatibility.json',
     )
-    parser.add_argument('--depth', type=int, default=99, help='default: 99, the fastest; 150 and 201 have the same channels')
-    parser.add_argument('--size', type=int, default=128, help='height and width of the images in pixels; default: 128')
-    parser.add_argument('--time-limit', type=int, default=300, metavar='SECONDS', help='for one step; default: 300')
+    parser.add_argument(
+        '--depth',
+        type=int,
+        choices=(99, 150, 201),
+        default=99,
+        help='default: 99, the fastest; 150 and 201 have the same channels',
+    )
+    parser.add_argument('--size', type=whole(32), default=128, help='height and width of the images in pixels; default: 128')
+    parser.add_argument('--time-limit', type=whole(1), default=300, metavar='SECONDS', help='for one step; default: 300')
     parser.add_argument('--one-per-family', action='store_true', help='only the first config of each folder')
     parser.add_argument('--again', action='store_true', help='repeat the configs that did not work in the earlier run')
     return parser.parse_args(argv)

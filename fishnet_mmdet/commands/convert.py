@@ -1,16 +1,15 @@
 """convert: extracts the FishNet backbone of a checkpoint."""
 
-import argparse
 from typing import Optional, Sequence
 
 from ..checkpoints import trust_pickled_files
 from ..checkpoints.convert import convert
-from .arguments import add_checkpoint_options
+from .arguments import Parser, add_checkpoint_options
 
 
 def main(argv: Optional[Sequence[str]] = None) -> None:
     """Converts a checkpoint and prints the new file."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         description='Extract the FishNet backbone weights from a checkpoint and save them as NAME-HASH.pth (or .safetensors)',
     )
     parser.add_argument(

@@ -1,24 +1,24 @@
 """python -m fishnet_mmdet curves: draws losses and scores of training runs."""
 
-from argparse import ArgumentParser
 from pathlib import Path
 from typing import Optional, Sequence
 
 from ..analysis.curves import draw_comparison, draw_curves
 from ..analysis.runs import read_run
 from ..errors import FishNetError
+from .arguments import PICTURES, Parser, new_file
 from .outputs import save_figure
 
 
-def make_parser() -> ArgumentParser:
+def make_parser() -> Parser:
     """The arguments of the command."""
-    parser = ArgumentParser(
+    parser = Parser(
         prog='python -m fishnet_mmdet curves',
         description='Draw losses, learning rate and scores of a training run, or compare several runs.',
     )
     parser.add_argument('work_dirs', type=Path, nargs='+', metavar='WORK_DIR', help='work dir of a training run')
     parser.add_argument(
-        '--out', type=Path, metavar='FILE', help='picture to write (default: curves.png in the first work dir)'
+        '--out', type=new_file(*PICTURES), metavar='FILE', help='picture to write (default: curves.png in the first work dir)'
     )
     return parser
 

@@ -1,6 +1,5 @@
 """python -m fishnet_mmdet draw: draws a fish from tail to head."""
 
-from argparse import ArgumentParser
 from pathlib import Path
 from typing import Optional, Sequence
 
@@ -9,14 +8,15 @@ import torch
 from ..analysis.drawing import draw_fish
 from ..analysis.networks import NETWORKS, build, find_network
 from ..errors import FishNetError
+from .arguments import PICTURES, Parser, new_file
 from .outputs import save_figure
 
 FISHES = [name for name in NETWORKS if name.startswith('fish')]
 
 
-def make_parser() -> ArgumentParser:
+def make_parser() -> Parser:
     """The arguments of the command."""
-    parser = ArgumentParser(
+    parser = Parser(
         prog='python -m fishnet_mmdet draw', description='Draw a fish from tail to head: features, units, channels, strides.'
     )
     parser.add_argument(
@@ -26,7 +26,9 @@ def make_parser() -> ArgumentParser:
         metavar='NETWORK',
         help=f'name or config file (.py); names: {", ".join(FISHES)}; default: %(default)s',
     )
-    parser.add_argument('--out', type=Path, metavar='FILE', help='picture to write (default: NAME_OF_NETWORK.png)')
+    parser.add_argument(
+        '--out', type=new_file(*PICTURES), metavar='FILE', help='picture to write (default: NAME_OF_NETWORK.png)'
+    )
     return parser
 
 

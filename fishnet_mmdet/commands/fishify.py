@@ -9,6 +9,7 @@ from ..engine.config_tree import walk
 from ..engine.configs import read_config
 from ..errors import FishNetError
 from ..fishify.writing import write_config
+from .arguments import Parser
 
 
 def main(argv: Optional[List[str]] = None) -> None:
@@ -27,9 +28,7 @@ def main(argv: Optional[List[str]] = None) -> None:
 
 def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
     """The arguments."""
-    parser = argparse.ArgumentParser(
-        description='Write a config that inherits a config with a ResNet and replaces the ResNet by FishNet.'
-    )
+    parser = Parser(description='Write a config that inherits a config with a ResNet and replaces the ResNet by FishNet.')
     parser.add_argument('config', help='config file, or mmdet::FAMILY/NAME.py for a config of mmdet')
     parser.add_argument('--depth', type=int, default=150, help='99, 150 (default) or 201')
     parser.add_argument(

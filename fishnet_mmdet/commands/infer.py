@@ -12,10 +12,11 @@ from mmengine.utils import track_iter_progress
 
 from ..checkpoints import trust_pickled_files
 from ..engine.checks import check_checkpoint
+from ..engine.config_checks import check_config
 from ..engine.configs import read_config
 from ..errors import FishNetError
 from ..inference import Predictor
-from .arguments import add_config_options, add_trusted
+from .arguments import Parser, add_config_options, add_trusted, device, new_folder, number
 
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp')
 
@@ -26,16 +27,14 @@ def main(argv: Optional[List[str]] = None) -> None:
     if args.trusted:
         trust_pickled_files()
     images = find_images(Path(args.image))
-    out_dir = Path(args.out_dir)
+    out_dir = args.out_dir
     if any(out_dir.resolve() == file.parent.resolve() for file in images):
         raise FishNetError(f'--out-dir {out_dir} is the folder of the images, which would be overwritten: name another folder')
     cfg = read_config(args.config, args.cfg_options)
+    check_config(cfg, ['model', 'test_dataloader'])
     checkpoint = check_checkpoint(args.checkpoint, args.trusted)
     predictor = Predictor(cfg, checkpoint, args.device, args.trusted)
-    try:
-        out_dir.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise FishNetError(f'--out-dir {out_dir} cannot be made: {error.strerror}') from error
+    out_dir.mkdir(parents=True, exist_ok=True)
 
     records, unreadable = [], []
     names = picture_names(images)
@@ -58,18 +57,20 @@ def main(argv: Optional[List[str]] = None) -> None:
 
 def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
     """The arguments."""
-    parser = argparse.ArgumentParser(description='Draw the predictions of a model on images, and save them as JSON')
+    parser = Parser(description='Draw the predictions of a model on images, and save them as JSON')
     parser.add_argument('image', help='an image file, or a folder of images')
     parser.add_argument('config', help='config file of a detector, a panoptic model or a classifier')
     parser.add_argument('checkpoint', help='checkpoint file')
-    parser.add_argument('--out-dir', required=True, metavar='DIR', help='folder for the pictures and predictions.json')
+    parser.add_argument(
+        '--out-dir', type=new_folder, required=True, metavar='DIR', help='folder for the pictures and predictions.json'
+    )
     parser.add_argument(
         '--score-thr',
-        type=float,
+        type=number(0, 1),
         default=0.3,
         help='draw instances with at least this score (default: 0.3); predictions.json has all of them',
     )
-    parser.add_argument('--device', help='cpu, cuda:0 and so on; default: a GPU if there is one')
+    parser.add_argument('--device', type=device, help='cpu, cuda:0 and so on; default: a GPU if there is one')
     add_trusted(parser)
     add_config_options(parser)
     return parser.parse_args(argv)

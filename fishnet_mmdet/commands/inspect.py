@@ -1,6 +1,5 @@
 """inspect: shows which FishNet a checkpoint holds, and its other contents."""
 
-import argparse
 import re
 from typing import Dict, Iterator, List, Optional, Sequence
 
@@ -15,7 +14,7 @@ from ..checkpoints.matching import extremes_of
 from ..checkpoints.reading import file_format, read_checkpoint, weights_in
 from ..checkpoints.text import shown, some
 from ..checkpoints.urls import printable
-from .arguments import add_checkpoint_options
+from .arguments import Parser, add_checkpoint_options
 
 #: What mmengine's Runner logs of a validation that is an accuracy.
 ACCURACY = r'val/.{0,100}(acc|top\d|mAP)[^/]{0,100}'
@@ -24,7 +23,7 @@ STATISTICS = ('running_mean', 'running_var', 'num_batches_tracked')
 
 def main(argv: Optional[Sequence[str]] = None) -> None:
     """Prints the report on a checkpoint."""
-    parser = argparse.ArgumentParser(description='Show which FishNet a checkpoint holds, and its other contents')
+    parser = Parser(description='Show which FishNet a checkpoint holds, and its other contents')
     parser.add_argument('checkpoint', metavar='FILE', help='file, URL or name of published weights')
     add_checkpoint_options(parser)
     args = parser.parse_args(argv)

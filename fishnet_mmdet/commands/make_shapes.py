@@ -7,6 +7,7 @@ from typing import List, Optional
 
 from ..datasets.shapes import CLASSES, SPLITS, add_panoptic, make_shapes
 from ..errors import FishNetError
+from .arguments import Parser, whole
 
 
 def main(argv: Optional[List[str]] = None) -> None:
@@ -25,11 +26,11 @@ def main(argv: Optional[List[str]] = None) -> None:
 
 def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
     """The arguments of the command."""
-    parser = argparse.ArgumentParser(description='Generate a small COCO-format data set of textured shapes')
+    parser = Parser(description='Generate a small COCO-format data set of textured shapes')
     parser.add_argument('out', type=Path, metavar='OUT', help='folder of the new data set')
-    parser.add_argument('--train', type=int, default=200, metavar='N', help='training images (default: %(default)s)')
-    parser.add_argument('--val', type=int, default=50, metavar='N', help='validation images (default: %(default)s)')
-    parser.add_argument('--seed', type=int, default=0, metavar='S', help='seed of the images (default: %(default)s)')
+    parser.add_argument('--train', type=whole(1), default=200, metavar='N', help='training images (default: %(default)s)')
+    parser.add_argument('--val', type=whole(1), default=50, metavar='N', help='validation images (default: %(default)s)')
+    parser.add_argument('--seed', type=whole(0), default=0, metavar='S', help='seed of the images (default: %(default)s)')
     parser.add_argument(
         '--panoptic', action='store_true', help='also write panoptic annotations: shapes are things, the background is stuff'
     )

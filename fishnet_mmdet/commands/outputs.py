@@ -42,8 +42,7 @@ def save_figure(figure: Figure, file: Path, option: str) -> None:
 
 def _write(save: Callable[[], object], file: Path, option: str, ending: str) -> None:
     try:
+        file.parent.mkdir(parents=True, exist_ok=True)
         save()
     except (OSError, ValueError) as error:
-        raise FishNetError(
-            f'cannot write {file} ({error}): give {option} a file name that ends with {ending}, in a folder that exists'
-        ) from error
+        raise FishNetError(f'cannot write {file} ({error}): give {option} a file name that ends with {ending}') from error

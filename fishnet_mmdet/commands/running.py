@@ -2,18 +2,29 @@
 
 import logging
 import os
+import signal
 import sys
-from typing import Callable, List
+import time
+from typing import Callable, List, NoReturn
 
 import torch
 
 from ..checkpoints.mmengine_loader import read_for_mmengine
+from ..engine.distributed import lost_connection, ranks
 from ..engine.memory import keep_freed_memory
 from ..errors import FishNetError
+
+#: Seconds that a process waits before it prints its error. A wrong config fails in all processes: the first one of a machine
+#: prints that and ends, and the launcher ends the others meanwhile. They wait one after another, for the same reason.
+WAIT, TURN = 3, 1
+#: Seconds that a process waits that lost its connection: another one has failed, and prints why.
+AFTERMATH = 15
 
 
 def run(main: Callable[[List[str]], None], arguments: List[str]) -> None:
     """Runs a command. A :class:`FishNetError` is printed as one message, without a stack trace, with exit status 1.
+
+    Among the processes of a launcher, the message begins with the rank.
 
     Args:
         main (Callable): The command's function, which gets the arguments.
@@ -26,15 +37,39 @@ def run(main: Callable[[List[str]], None], arguments: List[str]) -> None:
         keep_freed_memory()
     try:
         main(arguments)
+        if gloo := torch.distributed.is_initialized() and torch.distributed.get_backend() == 'gloo':
+            torch.distributed.barrier()
     except FishNetError as error:
-        if os.environ.get('LOCAL_RANK', '0') == '0':
-            # An error in a dataloader's worker arrives as text, with the worker's stack trace before the message.
-            print(f'error: {str(error).rpartition("FishNetError: ")[2].strip()}', file=sys.stderr, flush=True)
-        sys.exit(1)
-    # Everything is on disk. In the interpreter's own exit, gloo's threads can outlive what they use, and abort the process.
-    if torch.distributed.is_initialized() and torch.distributed.get_backend() == 'gloo':
-        torch.distributed.barrier()
-        logging.shutdown()
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(0)
+        # An error in a dataloader's worker arrives as text, with the worker's stack trace before the message.
+        fail(str(error).rpartition('FishNetError: ')[2].strip(), ranks()[1] and WAIT + TURN * ranks()[1])
+    except RuntimeError as error:
+        if not lost_connection(error):
+            raise
+        fail('the connection to another process broke: that process was killed, or its error is above', AFTERMATH)
+    if gloo:
+        leave(0)
+
+
+def fail(message: str, wait: float) -> NoReturn:
+    """Prints an error and ends the process with status 1.
+
+    Args:
+        message (str): The message.
+        wait (float): Seconds in which a launcher may end this process first, because another one has failed.
+    """
+    if wait:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        time.sleep(wait)
+    rank, _, world_size = ranks()
+    print(f'error: {f"[rank {rank}] " if world_size > 1 else ""}{message}', file=sys.stderr, flush=True)
+    if world_size > 1:
+        leave(1)
+    sys.exit(1)
+
+
+def leave(status: int) -> NoReturn:
+    """Ends one of several processes at once. The interpreter's own exit takes time, and gloo's threads can abort in it."""
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)

@@ -1,7 +1,5 @@
 """python -m fishnet_mmdet stats: counts what networks cost, and draws the paper's Figure 4."""
 
-from argparse import ArgumentParser
-from pathlib import Path
 from typing import List, Optional, Sequence
 
 from terminaltables import GithubFlavoredMarkdownTable
@@ -9,6 +7,7 @@ from terminaltables import GithubFlavoredMarkdownTable
 from ..analysis.counts import CLASSES, SIDE, count_costs
 from ..analysis.figure4 import ERRORS, draw_errors
 from ..analysis.networks import NETWORKS
+from .arguments import PICTURES, Parser, new_file, whole
 from .outputs import parse_size, save_figure, save_json
 
 HEADER = (
@@ -30,9 +29,9 @@ Saved for backward: what autograd saves of the batch in the backbone, without pa
 In detection, BN and the stem are frozen as in our configs (HRNet: BN alone). In pretraining, everything is trained."""
 
 
-def make_parser() -> ArgumentParser:
+def make_parser() -> Parser:
     """The arguments of the command."""
-    parser = ArgumentParser(
+    parser = Parser(
         prog='python -m fishnet_mmdet stats',
         description='Count parameters, multiply-adds and activation memory of FishNets and other backbones.',
     )
@@ -44,10 +43,13 @@ def make_parser() -> ArgumentParser:
         help=f'name or config file (.py); names: {", ".join(NETWORKS)}; default: all of them',
     )
     parser.add_argument('--size', default=f'{SIDE}x{SIDE}', metavar='HxW', help='input size (default: %(default)s)')
-    parser.add_argument('--batch', type=int, default=1, metavar='N', help='images in a batch (default: %(default)s)')
-    parser.add_argument('--json', type=Path, metavar='FILE', help='also save the exact counts to this file')
+    parser.add_argument('--batch', type=whole(1), default=1, metavar='N', help='images in a batch (default: %(default)s)')
+    parser.add_argument('--json', type=new_file('.json'), metavar='FILE', help='also save the exact counts to this file')
     parser.add_argument(
-        '--figure', type=Path, metavar='FILE', help=f"also draw the paper's Figure 4 ({', '.join(ERRORS)}) to this file"
+        '--figure',
+        type=new_file(*PICTURES),
+        metavar='FILE',
+        help=f"also draw the paper's Figure 4 ({', '.join(ERRORS)}) to this file",
     )
     return parser
 

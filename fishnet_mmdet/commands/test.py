@@ -19,7 +19,10 @@ from ..engine.evaluator_files import check_evaluator_files
 from ..engine.hooks import FaultyImagesHook
 from ..engine.metrics import choose_metrics
 from ..errors import FishNetError
-from .arguments import add_common_arguments, add_strict_data, add_trusted, load_config
+from .arguments import Parser, add_common_arguments, add_strict_data, add_trusted, load_config, new_file, new_folder, number
+
+#: Settings without which nothing is tested.
+NEEDED = ('model', 'test_dataloader', 'test_evaluator', 'test_cfg')
 
 
 def main(argv: Optional[List[str]] = None) -> None:
@@ -27,9 +30,7 @@ def main(argv: Optional[List[str]] = None) -> None:
     args = parse_args(argv)
     if args.trusted:
         trust_pickled_files()
-    if args.out and not args.out.endswith(('.pkl', '.pickle')):
-        raise FishNetError(f'--out must be a file that ends with .pkl, not {args.out}')
-    cfg = load_config(args)
+    cfg = load_config(args, NEEDED)
     if args.eval or args.tta:
         choose_metrics(cfg, args.eval, tta=args.tta)
     notes = check_data(cfg, ['test_dataloader'], args.strict_data)
@@ -51,13 +52,13 @@ def main(argv: Optional[List[str]] = None) -> None:
     if args.out:
         # mmdet's data sets in COCO's format know the ids of their file.
         ids = getattr(runner.test_loop.dataloader.dataset, 'cat_ids', None)
-        runner.test_evaluator.metrics.append(DumpPredictions(args.out, ids))
+        runner.test_evaluator.metrics.append(DumpPredictions(str(args.out), ids))
     runner.test()
 
 
 def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
     """The arguments, as mmdet's, and ``--eval``."""
-    parser = argparse.ArgumentParser(description='Evaluate a checkpoint')
+    parser = Parser(description='Evaluate a checkpoint')
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', help='checkpoint file')
     add_common_arguments(parser)
@@ -67,10 +68,15 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
         metavar='METRIC',
         help="metrics: bbox and segm for instance segmentation, PQ for panoptic; default: the config's",
     )
-    parser.add_argument('--out', metavar='FILE.pkl', help="save the predictions to this file, with the data's category ids")
+    parser.add_argument(
+        '--out',
+        type=new_file('.pkl', '.pickle'),
+        metavar='FILE.pkl',
+        help="save the predictions to this file, with the data's category ids",
+    )
     parser.add_argument('--show', action='store_true', help='show predictions beside the ground truth in a window')
-    parser.add_argument('--show-dir', metavar='DIR', help='save these pictures to WORK_DIR/<time>/DIR')
-    parser.add_argument('--wait-time', type=float, default=2, help='seconds that --show waits')
+    parser.add_argument('--show-dir', type=new_folder, metavar='DIR', help='save these pictures to WORK_DIR/<time>/DIR')
+    parser.add_argument('--wait-time', type=number(0), default=2, help='seconds that --show waits')
     parser.add_argument(
         '--tta',
         action='store_true',

@@ -22,7 +22,10 @@ from ..engine.schedule import set_epochs
 from ..errors import FishNetError
 from ..fishify.writing import find_config
 from ..own_data import check_inheritable, data_name, save_config, use_own_data
-from .arguments import add_common_arguments, add_strict_data, add_trusted, load_config
+from .arguments import Parser, add_common_arguments, add_strict_data, add_trusted, load_config, whole
+
+#: Settings without which nothing is trained.
+NEEDED = ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper')
 
 
 def main(argv: Optional[List[str]] = None) -> None:
@@ -31,7 +34,7 @@ def main(argv: Optional[List[str]] = None) -> None:
     if args.trusted:
         trust_pickled_files()
     name, args.config = args.config, str(find_config(args.config))
-    cfg = load_config(args)
+    cfg = load_config(args, NEEDED)
     change(cfg, args, name)
     dataloaders = ['train_dataloader', 'val_dataloader']
     notes = check_data(cfg, dataloaders, args.strict_data)
@@ -57,7 +60,7 @@ def main(argv: Optional[List[str]] = None) -> None:
 
 def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
     """The arguments, as mmdet's; ``--data``, ``--epochs`` and ``--from-scratch`` are ours."""
-    parser = argparse.ArgumentParser(description='Train a detector or a classifier')
+    parser = Parser(description='Train a detector or a classifier')
     parser.add_argument('config', help='config file, or mmdet::FAMILY/NAME.py for a config of mmdet')
     parser.add_argument(
         '--data',
@@ -66,7 +69,7 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
         'for it is written to the work dir (docs/own-data.md)',
     )
     add_common_arguments(parser)
-    parser.add_argument('--epochs', type=int, metavar='N', help='train for N epochs; the schedule is scaled to them')
+    parser.add_argument('--epochs', type=whole(1), metavar='N', help='train for N epochs; the schedule is scaled to them')
     parser.add_argument(
         '--from-scratch',
         action='store_true',

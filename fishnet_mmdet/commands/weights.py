@@ -1,11 +1,11 @@
 """weights: lists the published weights, and downloads them."""
 
-import argparse
 from typing import List, Optional, Sequence
 
 from ..checkpoints import RELEASES
 from ..checkpoints.locate import FOLDER, find, find_local
 from ..errors import FishNetError
+from .arguments import Parser
 
 
 def main(argv: Optional[Sequence[str]] = None) -> None:
@@ -14,9 +14,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     Raises:
         FishNetError: If the name is unknown, or the download fails; the message says what to save where by hand.
     """
-    parser = argparse.ArgumentParser(
-        description='List the published weights of FishNet; with NAME, download them and print the path'
-    )
+    parser = Parser(description='List the published weights of FishNet; with NAME, download them and print the path')
     parser.add_argument('name', nargs='?', metavar='NAME', help='a name of the list')
     name = parser.parse_args(argv).name
     if name is None:

@@ -1,12 +1,30 @@
 """From a config to a Runner."""
 
+import traceback
+
 from mmdet.utils import setup_cache_size_limit_of_dynamo
 from mmengine.config import Config
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
+from ..errors import FishNetError
+
 
 def build_runner(cfg: Config) -> Runner:
-    """The Runner of a config, as mmdet's own tools build it."""
+    """The Runner of a config, as mmdet's own tools build it.
+
+    Raises:
+        FishNetError: If a part of the config cannot be built, such as a neck with ``num_outs=0``.
+    """
     setup_cache_size_limit_of_dynamo()
-    return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    try:
+        return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    except FishNetError:
+        raise
+    except (TypeError, ValueError, KeyError, AttributeError, AssertionError, IndexError, ZeroDivisionError) as error:
+        # The classes of mmdet and PyTorch check their arguments with any of these. The place helps where they say little.
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        raise FishNetError(
+            f'the config does not fit together: {type(error).__name__}: {error} ({place.filename}, line {place.lineno}: '
+            f'{place.line})'
+        ) from error

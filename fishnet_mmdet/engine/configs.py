@@ -8,6 +8,8 @@ import torch
 from mmengine.config import Config
 
 from ..errors import FishNetError
+from .config_types import nearest
+from .options import apply_options
 
 #: Where mmdet's configs expect COCO.
 COCO_ROOT = 'data/coco/'
@@ -20,21 +22,25 @@ def read_config(file: str, options: Optional[dict] = None) -> Config:
     configs that expect COCO in ``data/coco/``, as in mmdet.
 
     Raises:
-        FishNetError: If the config cannot be read.
+        FishNetError: If the config cannot be read or is empty, or a setting of the options is not of this config.
     """
     if not Path(file).is_file():
-        raise FishNetError(f'there is no config file {file}')
+        similar = nearest(Path(file).name, [path.name for path in Path(file).parent.glob('*.py')])
+        hint = f'; did you mean {Path(file).parent / similar[0]}?' if similar else ''
+        raise FishNetError(f'there is no config file {file}{hint}')
     try:
         cfg = Config.fromfile(file)
     except FishNetError:
         raise
-    except Exception as error:  # a config is Python, so it can raise anything
+    except (Exception, SystemExit) as error:  # a config is Python, so it can raise anything, and call sys.exit
         raise FishNetError(f'the config {file} cannot be read: {type(error).__name__}: {error}') from error
+    if not len(cfg):
+        raise FishNetError(f'the config {file} is empty: give one with a model')
     options = dict(options or {})
     data_root = options.pop('data_root', None)
     if data_root is None and cfg.get('data_root') == COCO_ROOT:
         data_root = os.environ.get('MMDET_DATASETS')
-    cfg.merge_from_dict(options)
+    apply_options(cfg, options)
     if data_root is not None:
         move_data(cfg, data_root)
     return cfg

@@ -73,11 +73,11 @@ def test_rate_of_a_loader_whose_rate_is_known():
     ('args', 'words'),
     [
         (['nowhere.py'], 'no config file nowhere.py'),
-        (['CONFIG', '--images', '0'], '--images must be at least 1'),
-        (['CONFIG', '--workers', '-1'], '--workers must be at least 0'),
+        (['CONFIG', '--images', '0'], '--images must be a whole number of at least 1'),
+        (['CONFIG', '--workers', '-1'], '--workers must be a whole number of at least 0'),
         (['CONFIG', '--cfg-options', 'data_root=/nowhere'], '/nowhere'),
         (['CONFIG', '--cfg-options', 'train_dataloader.dataset.num_classes=3'], 'num_classes=3'),
-        (['EMPTY'], 'no train_dataloader'),
+        (['EMPTY'], 'empty.py is empty'),
     ],
 )
 def test_wrong_arguments(config, tmp_path, args, words):

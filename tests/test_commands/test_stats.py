@@ -40,13 +40,13 @@ def test_command(command, tmp_path):
         (['fishnet99', '--size', '32x32'], ['fishnet99', '32x32', 'at least 64']),
         (['fishnet55', '--figure', 'figure.png'], ['none', 'published', 'fishnet99, fishnet150']),
         (['resnet50', '--size', '64x64', '--figure', 'figure.png'], ['224x224', '--size']),
-        (['resnet50', '--figure', 'no_folder/figure.png'], ['no_folder/figure.png', '--figure', '.png']),
-        (['resnet50', '--json', 'no_folder/counts.json'], ['no_folder/counts.json', '--json']),
+        (['resnet50', '--figure', '/dev/null/figure.png'], ['/dev/null', 'not a folder', '--figure']),
+        (['resnet50', '--json', '/dev/null/counts.json'], ['/dev/null', 'not a folder', '--json']),
     ],
 )
 def test_messages(monkeypatch, tmp_path, arguments, words):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / 'empty.py').write_text('')
+    (tmp_path / 'empty.py').write_text('model = dict()')
     with pytest.raises(FishNetError) as error:
         main(arguments)
     for word in words:

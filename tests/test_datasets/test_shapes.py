@@ -301,7 +301,7 @@ def test_command_says_what_it_made(command, small, tmp_path, capsys):
 
 @pytest.mark.parametrize(
     'arguments, message',
-    [((), 'exists and has other'), (('--train', 0), 'num_train must be')],
+    [((), 'exists and has other'), (('--train', 0), '--train must be')],
 )
 def test_command_stops_with_one_message(command, small, arguments, message, capsys):
     with pytest.raises(SystemExit) as stop:

@@ -33,6 +33,11 @@ def test_no_config(says):
     says([INFER, REPO / 'requirements', 'nowhere.py', 'x.pth', '--out-dir', 'out'], 'images')
 
 
+def test_error_of_one_of_several_processes(says, tiny_config):
+    more = "import os\nif os.environ['RANK'] == '1':\n    raise OSError('this machine has no such disk')\n"
+    says([TRAIN.with_name('dist_train.sh'), tiny_config(more=more), 2], '[rank 1]', 'no such disk', PORT='29614')
+
+
 def test_config_with_an_error(says, tmp_path):
     (tmp_path / 'broken.py').write_text('model = dict(\n')
     says([TRAIN, 'broken.py'], 'broken.py')

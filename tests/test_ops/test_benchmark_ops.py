@@ -51,7 +51,9 @@ def test_command(capsys):
     assert '| nms, 500 boxes' in out and '| nms match, 1000 boxes' in out and 'RoIAlign' not in out
 
 
-@pytest.mark.parametrize('arguments, message', [(['nmss'], "no case matches 'nmss'"), (['--rounds', '0'], '--rounds is 0')])
+@pytest.mark.parametrize(
+    'arguments, message', [(['nmss'], "no case matches 'nmss'"), (['--rounds', '0'], '--rounds must be .* at least 1')]
+)
 def test_wrong_arguments(arguments, message):
     with pytest.raises(FishNetError, match=message):
         main(arguments)
