@@ -14,6 +14,7 @@ from ..engine.building import build_runner
 from ..engine.checks import check_checkpoint, check_data
 from ..engine.metrics import choose_metrics
 from ..errors import FishNetError
+from ..inference import draw_objects_clearly
 from .arguments import add_common_arguments, add_trusted, load_config
 
 
@@ -32,6 +33,7 @@ def main(argv: Optional[List[str]] = None) -> None:
     check_checkpoint(args.checkpoint, args.trusted)
     if args.show or args.show_dir:
         cfg = trigger_visualization_hook(cfg, args)
+        draw_objects_clearly(cfg)
     if args.tta:
         use_test_time_augmentation(cfg)
     runner = build_runner(cfg)
