@@ -15,6 +15,7 @@ from ..engine.checks import check_checkpoint
 from ..engine.configs import read_config
 from ..errors import FishNetError
 from ..inference import Predictor
+from ..report import Site, check_predictions, write_predictions
 from .arguments import add_config_options, add_trusted
 
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp')
@@ -36,8 +37,12 @@ def main(argv: Optional[List[str]] = None) -> None:
         out_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise FishNetError(f'--out-dir {out_dir} cannot be made: {error.strerror}') from error
+    site = None
+    if args.report:
+        check_predictions(predictor.results)
+        site = Site(out_dir / 'report')
 
-    records, unreadable = [], []
+    records, read, unreadable = [], [], []
     names = picture_names(images)
     for file in track_iter_progress(images):
         image = mmcv.imread(str(file))
@@ -45,6 +50,7 @@ def main(argv: Optional[List[str]] = None) -> None:
             unreadable.append(file)
             continue
         height, width = image.shape[:2]
+        read.append(file)
         records.append(dict(id=len(records) + 1, file_name=file.name, height=height, width=width))
         prediction = predictor(image)
         predictor.results.add(records[-1]['id'], prediction)
@@ -52,6 +58,8 @@ def main(argv: Optional[List[str]] = None) -> None:
     predictions = dict(images=records, **predictor.results.to_json())
     (out_dir / 'predictions.json').write_text(json.dumps(predictions))
     print(f'\n{out_dir}: {len(records)} pictures and predictions.json; {predictor.results.summary(args.score_thr)}')
+    if site:
+        print(f'Report: {write_predictions(site, cfg, args.checkpoint, read, predictions)}')
     if unreadable:
         sys.exit(f'error: these files are not images and were skipped: {", ".join(map(str, unreadable))}')
 
@@ -69,6 +77,7 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
         default=0.3,
         help='draw instances with at least this score (default: 0.3); predictions.json has all of them',
     )
+    parser.add_argument('--report', action='store_true', help='save a page with all predictions to DIR/report/index.html')
     parser.add_argument('--device', help='cpu, cuda:0 and so on; default: a GPU if there is one')
     add_trusted(parser)
     add_config_options(parser)

@@ -15,6 +15,7 @@ from ..engine.checks import check_checkpoint, check_data
 from ..engine.metrics import choose_metrics
 from ..errors import FishNetError
 from ..inference import draw_objects_clearly
+from ..report import TestReport
 from .arguments import add_common_arguments, add_trusted, load_config
 
 
@@ -32,6 +33,10 @@ def main(argv: Optional[List[str]] = None) -> None:
     check_data(cfg, ['test_dataloader'])
     check_checkpoint(args.checkpoint, args.trusted)
     if args.show or args.show_dir:
+        if 'visualization' not in cfg.default_hooks:
+            raise FishNetError(
+                '--show and --show-dir draw objects, and this config has no visualization hook: use --report DIR'
+            )
         cfg = trigger_visualization_hook(cfg, args)
         draw_objects_clearly(cfg)
     if args.tta:
@@ -41,7 +46,10 @@ def main(argv: Optional[List[str]] = None) -> None:
         check_fits_config(runner.model, args.config, args.checkpoint, args.trusted)
     if args.out:
         runner.test_evaluator.metrics.append(DumpDetResults(out_file_path=args.out))
-    runner.test()
+    if not args.report:
+        runner.test()
+    elif page := TestReport(runner, Path(args.report)).test(args.checkpoint):
+        print(f'Report: {page}')
 
 
 def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
@@ -57,6 +65,11 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
         help="metrics: bbox and segm for instance segmentation, PQ for panoptic; default: the config's",
     )
     parser.add_argument('--out', metavar='FILE.pkl', help='save the predictions to this file')
+    parser.add_argument(
+        '--report',
+        metavar='DIR',
+        help='save a page to this folder: AP, curves, and the images with truth and predictions; open its index.html',
+    )
     parser.add_argument('--show', action='store_true', help='show predictions beside the ground truth in a window')
     parser.add_argument('--show-dir', metavar='DIR', help='save these pictures to WORK_DIR/<time>/DIR')
     parser.add_argument('--wait-time', type=float, default=2, help='seconds that --show waits')

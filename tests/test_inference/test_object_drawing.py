@@ -4,9 +4,9 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from mmdet.registry import VISUALIZERS
 from mmdet.structures import DetDataSample
 from mmengine.config import Config
-from mmdet.registry import VISUALIZERS
 from mmengine.structures import InstanceData
 
 from fishnet_mmdet.inference import ObjectVisualizer, draw_objects_clearly
@@ -112,7 +112,9 @@ def sample(masks, scores):
     labels = torch.zeros(len(masks), dtype=torch.long)
     found = DetDataSample()
     found.gt_instances = InstanceData(bboxes=boxes, labels=labels, masks=torch.from_numpy(masks))
-    found.pred_instances = InstanceData(bboxes=boxes, labels=labels, scores=torch.tensor(scores), masks=torch.from_numpy(masks))
+    found.pred_instances = InstanceData(
+        bboxes=boxes, labels=labels, scores=torch.tensor(scores), masks=torch.from_numpy(masks)
+    )
     return found
 
 
