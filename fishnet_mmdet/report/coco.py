@@ -49,14 +49,14 @@ def recorded_evaluations() -> Iterator[Dict[str, Evaluation]]:
     CocoMetric drops its COCOeval. Evaluating again would take minutes and gigabytes for COCO's 5000 images.
     """
     evaluations: Dict[str, Evaluation] = {}
+    original = coco_metric.COCOeval
 
-    class Recorded(COCOeval):
+    class Recorded(original):
         def summarize(self) -> None:
             super().summarize()
             if self.params.useCats:
                 evaluations[self.params.iouType] = read_evaluation(self)
 
-    original = coco_metric.COCOeval
     coco_metric.COCOeval = Recorded
     try:
         yield evaluations

@@ -74,7 +74,7 @@ function label (object, i, classes, settings, unit, width, height) {
   const words = text(object, classes, true)
   const size = LABEL_PIXELS * unit
   const [x, y, w, h] = [Math.max(object.box[0], 0), Math.max(object.box[1], 0), object.box[2], object.box[3]]
-  const plate = [words.length * size * 0.58 + size * 0.4, size * 1.3]
+  const plate = [words.length * size * 0.54 + size * 0.4, size * 1.3]
   if (!words || plate[0] > Math.min(w, width - x) || plate[0] * plate[1] > w * Math.min(h, height - y) / 5) return null
   const {class: result, style} = look(object, i, settings)
   return svg('g', {class: `object label ${result}`, style, 'data-score': object.percent},
