@@ -15,7 +15,7 @@ import torch
 from mmengine.config import Config
 
 from ..analysis.curves import last_value, score_curves
-from ..analysis.runs import Run, read_run, score_name
+from ..analysis.runs import SCALARS, Run, read_run, score_name
 from ..checkpoints.hashes import digest
 from ..errors import FishNetError
 from ..version import __version__
@@ -31,7 +31,8 @@ def facts_of(cfg: Config, checkpoint: str) -> Dict[str, object]:
         cfg (Config): The config that runs.
         checkpoint (str): A file, or a URL.
     """
-    program = sys.argv[0] if sys.argv[0].startswith('python ') else f'python {sys.argv[0]}'
+    # python -m fishnet_mmdet COMMAND puts all of this into the first argument, and leaves COMMAND in the second one too.
+    program = 'python -m fishnet_mmdet' if sys.argv[0].startswith('python ') else f'python {sys.argv[0]}'
     modules = dict(torch=torch, numpy=numpy, mmengine=mmengine, mmcv=mmcv, mmdet=mmdet)
     versions = [f'fishnet_mmdet {__version__}', f'Python {platform.python_version()}']
     rows = {
@@ -57,10 +58,12 @@ def training_curves(checkpoint: str) -> Dict[str, object]:
         there is no log.
     """
     folder = Path(checkpoint).parent
+    if not any(folder.glob(SCALARS)):
+        return dict(losses=[], scores=[], note=f'There is no training log beside the checkpoint, in {folder}.')
     try:
         run = read_run(folder)
-    except FishNetError:
-        return dict(losses=[], scores=[], note=f'There is no training log beside the checkpoint, in {folder}.')
+    except FishNetError as error:
+        return dict(losses=[], scores=[], note=str(error))
     return dict(losses=loss_curves(run), scores=validation_curves(run), note='')
 
 

@@ -54,7 +54,7 @@ function classCard (entry, report) {
       html('span', {class: 'bar', style: `width:${percent}%`}), html('span', {class: 'of'}, report.classes[image.best[i]]),
       html('span', {class: 'share'}, `${percent} %`)))
   }
-  const truth = image.label < 0 ? null : html('p', {class: 'counts'}, `${state === 'wrong' ? 'wrong' : 'right'}: `, html('strong', {}, report.classes[image.label]))
+  const truth = image.label < 0 ? null : html('p', {class: 'counts'}, `${state === 'wrong' ? 'wrong' : 'right'}; truth: `, html('strong', {}, report.classes[image.label]))
   return html('li', {class: `card classified ${state}`},
     html('img', {src: `images/${name6(number)}.jpg`, width: image.size[0], height: image.size[1], loading: 'lazy', alt: image.name}),
     html('p', {class: 'name'}, image.name), truth, html('ol', {class: 'best'}, rows))
