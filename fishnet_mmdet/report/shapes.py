@@ -38,7 +38,10 @@ def mask_numbers(rle: Optional[dict], height: int, width: int) -> List[List[int]
         return []
     factor = enlargement(height, width)
     scale = UNITS / (factor * max(height, width))
-    outlines = mask_outlines(rle_masks.decode(rle).astype(bool), factor)
+    # A page can have half a million masks: all but the decoding is done on the mask's own part of the image.
+    x, y, w, h = rle_masks.toBbox(rle).astype(int)
+    outlines = mask_outlines(rle_masks.decode(rle)[y : y + h, x : x + w] > 0, factor)
+    simple = [cv2.approxPolyDP(outline, TOLERANCE / scale, True)[:, 0] for outline in outlines]
     # A contour goes through the middles of pixels.
-    simple = [cv2.approxPolyDP(outline, TOLERANCE / scale, True)[:, 0] + 0.5 for outline in outlines]
-    return [np.round(polygon * scale).astype(int).ravel().tolist() for polygon in simple]
+    corner = factor * np.array([x, y]) + 0.5
+    return [np.round((polygon + corner) * scale).astype(int).ravel().tolist() for polygon in simple]
