@@ -70,8 +70,8 @@ class TestReport:
         self.metric = next((metric for metric in metrics if can_be_shown(metric)), None)
         if self.metric is None:
             raise FishNetError(
-                '--report shows boxes and masks that CocoMetric evaluates (bbox, segm), or classes that Accuracy evaluates; '
-                f'this config has {", ".join(type(metric).__name__ for metric in metrics)}: test it without --report'
+                f'--report has no page for {", ".join(type(metric).__name__ for metric in metrics)}: it shows what CocoMetric '
+                '(bbox or segm, without format_only and use_mp_eval) or Accuracy evaluates; test without --report'
             )
         if getattr(runner.test_dataloader.sampler, 'shuffle', False):
             raise FishNetError('--report needs the images in their order: set test_dataloader.sampler.shuffle=False')

@@ -259,6 +259,8 @@ def test_a_checkpoint_that_does_not_fit(released, trained, config, archive, refu
     data = ['--cfg-options', f'data_root={archive}']
     text = refusal(TEST, config, released[0], *data)
     assert all(word in text for word in (str(released[0]), 'FishNet-99', 'does not fit this Classifier'))
+    text = refusal(TEST, config, trained[0] / 'epoch_3.pth', '--show-dir', 'shown', *data)
+    assert 'use --report DIR' in text
     more = tmp_path / 'more.py'
     more.write_text(f'_base_ = {str(config)!r}\nmodel = dict(cls_head=dict(num_classes=4))\n')
     text = refusal(TEST, more, trained[0] / 'epoch_3.pth', *data)

@@ -80,9 +80,6 @@ def test_train_and_test(shapes, command, tmp_path):
     refused = command(*test, '--tta', status=1)
     assert 'a PanopticFPN always predicts masks: test it without --tta' in refused and 'Traceback' not in refused
 
-    refused = command(*test, '--report', 'page', status=1)
-    assert 'test it without --report' in refused and 'PanopticQuality' in refused and 'Traceback' not in refused
-
     out = tmp_path / 'inferred'
     log = command(REPO / 'tools/infer.py', shapes / 'val', config, tmp_path / 'work/epoch_1.pth', '--out-dir', out)
     found = json.loads((out / 'predictions.json').read_text())
