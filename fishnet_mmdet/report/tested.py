@@ -36,13 +36,19 @@ class Kept(BaseMetric):
         self.images: Sequence[dict] = []
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
-        """Keeps the predictions of a batch. CocoMetric comes before, and has encoded the masks."""
+        """Keeps the predictions of a batch. CocoMetric comes before, and has encoded the masks.
+
+        Raises:
+            FishNetError: If the test pipeline does not pass on the files of the images.
+        """
         if self.metric is None:
             for sample in data_samples:
                 scores, labels = sample['scores'].topk(min(SHOWN, len(sample['scores'])))
                 self.results.append(dict(label=sample['label'], best=labels.cpu().numpy(), scores=scores.cpu().numpy()))
             return
         for sample, (_, found) in zip(data_samples, self.metric.results[-len(data_samples) :]):
+            if 'img_path' not in sample:
+                raise FishNetError("--report needs the files of the images: add 'img_path' to meta_keys of PackDetInputs")
             self.results.append(dict(found, path=sample['img_path']))
 
     def compute_metrics(self, results: list) -> Dict[str, float]:

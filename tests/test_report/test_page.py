@@ -150,7 +150,7 @@ def test_slider_orders_and_names(made, page, browse):
     assert set(seen['names']) == {'all classes', *CLASSES}
     assert seen['title'] == 'tiny: report' and seen['scripts'] == 0 and seen['config'] == EVIL
     assert all(seen['alts'])
-    assert 'masks' in seen['text'] and '0.50' in seen['text']
+    assert 'a mask that overlaps' in seen['text'] and '0.50' in seen['text']
 
 
 def test_narrow_and_dark_without_truth(made, tmp_path, browse):

@@ -107,10 +107,11 @@ function gallery (report) {
 
 function explanation (report) {
   const parts = []
-  if (report.left_out) parts.push(`${plural(report.left_out, 'image')} without or with fewer mistakes are left out. `)
+  if (report.left_out) parts.push(`${plural(report.left_out, 'more image')}${report.truth ? ' with fewer mistakes' : ''} are left out. `)
   if (report.kind === 'detection' && report.truth) {
-    parts.push(`A prediction is a find if its class is right and its ${report.matching.kind} overlap with an object that no better ` +
-      `prediction has taken: IoU of at least ${report.matching.iou.toFixed(2)}, as COCOeval matches them. Other predictions are false. `)
+    const shape = {boxes: 'box', masks: 'mask'}[report.matching.kind]
+    parts.push(`An object is found if a prediction of its class has a ${shape} that overlaps it with an IoU of at least ` +
+      `${report.matching.iou.toFixed(2)}. Each prediction finds one object, the best first, as in COCOeval. Others are false finds. `)
     parts.push(html('span', {class: 'keys'}, ['found', 'missed', 'wrong', 'ignored'].map(state =>
       html('span', {class: 'entry'}, svg('svg', {viewBox: '0 0 22 14', class: `key object ${state}`, 'aria-hidden': 'true'},
         svg('rect', {x: 2, y: 2, width: 18, height: 10, class: 'mask'})), ` ${NAMES[state]} `))))
