@@ -6,8 +6,9 @@ import pytest
 import torch
 from mmdet.registry import VISUALIZERS
 from mmdet.structures import DetDataSample
+from mmdet.visualization import DetLocalVisualizer
 from mmengine.config import Config
-from mmengine.structures import InstanceData
+from mmengine.structures import InstanceData, PixelData
 
 from fishnet_mmdet.inference import ObjectVisualizer, draw_objects_clearly
 from fishnet_mmdet.inference.drawing import colour, draw_objects, enlargement, mask_outlines, write_texts
@@ -149,3 +150,21 @@ def test_put_into_a_config(kind, ours):
     assert (cfg.visualizer.type != kind) == ours
     if ours:
         assert isinstance(VISUALIZERS.build(dict(cfg.visualizer, name='put')), ObjectVisualizer)
+
+
+def test_panoptic_segments_are_drawn_as_mmdet_draws_them(tmp_path):
+    """On the image as it is: the maps of segments have its size."""
+    found = sample([disc(20, 20, 8, side=100)], [0.9])
+    found.gt_panoptic_seg = PixelData(sem_seg=disc(20, 20, 8, side=100)[None].astype(np.int64) * 1000)
+    found.pred_panoptic_seg = found.gt_panoptic_seg
+    del found.pred_instances
+    pictures = []
+    for kind in (ObjectVisualizer, DetLocalVisualizer):
+        visualizer = kind(name=kind.__name__)
+        visualizer.dataset_meta = dict(classes=('thing', 'stuff'), palette=[(200, 0, 0), (0, 200, 0)])
+        file = tmp_path / f'{kind.__name__}.png'
+        np.random.seed(0)
+        visualizer.add_datasample('a', grey(100), found, out_file=str(file))
+        pictures.append(cv2.imread(str(file)))
+    assert pictures[0].shape == (100, 200, 3)
+    np.testing.assert_array_equal(pictures[0][:, 100:], pictures[1][:, 100:])

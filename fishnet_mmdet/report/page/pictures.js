@@ -41,7 +41,9 @@ function overlay (image, objects, classes, settings, unit) {
   const [width, height] = viewBox(image)
   const small = objects.map((object, i) => ({object, i, area: object.box[2] * object.box[3]})).sort((a, b) => b.area - a.area)
   const shapes = small.map(({object, i}) => shape(object, i, classes, settings))
-  const labels = settings.labels ? small.reverse().map(({object, i}) => label(object, i, classes, settings, unit, width, height)) : []
+  // The best first: a label that has to give way to another one vanishes before it when the slider moves.
+  const plates = []
+  const labels = settings.labels ? objects.map((object, i) => label(object, i, classes, settings, unit, width, height, plates)) : []
   return svg('svg', {viewBox: `0 0 ${width} ${height}`, class: 'overlay', 'aria-hidden': 'true'}, shapes, labels)
 }
 
@@ -69,13 +71,15 @@ function shape (object, i, classes, settings) {
   return svg('g', {class: `object ${result}`, style, 'data-score': object.percent}, svg('title', {}, text(object, classes)), parts)
 }
 
-// A label is drawn where the object's box has room for it.
-function label (object, i, classes, settings, unit, width, height) {
+// A label is drawn where the object's box has room for it, and no other label is; plates: those so far.
+function label (object, i, classes, settings, unit, width, height, plates) {
   const words = text(object, classes, true)
   const size = LABEL_PIXELS * unit
   const [x, y, w, h] = [Math.max(object.box[0], 0), Math.max(object.box[1], 0), object.box[2], object.box[3]]
   const plate = [words.length * size * 0.54 + size * 0.4, size * 1.3]
   if (!words || plate[0] > Math.min(w, width - x) || plate[0] * plate[1] > w * Math.min(h, height - y) / 5) return null
+  if (plates.some(([px, py, pw, ph]) => px < x + plate[0] && x < px + pw && py < y + plate[1] && y < py + ph)) return null
+  plates.push([x, y, ...plate])
   const {class: result, style} = look(object, i, settings)
   return svg('g', {class: `object label ${result}`, style, 'data-score': object.percent},
     svg('rect', {x, y, width: plate[0], height: plate[1], class: 'plate'}),
