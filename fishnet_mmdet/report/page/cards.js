@@ -20,7 +20,6 @@ function panels (number, image, report, settings, width, eager) {
     const predicted = predictedObjects(image, data, report.truth)
     views[views.length - 1].append(overlay(image, filtered(predicted, settings), report.classes, settings, unit))
     applyThreshold(holder, settings.percent)
-    holder.dispatchEvent(new CustomEvent('drawn', {bubbles: true}))
   }).catch(error => holder.append(html('p', {class: 'note'}, error.message)))
   return holder
 }

@@ -7,11 +7,11 @@ function largeView (report, settings, entries) {
     const all = entries()
     position = Math.min(Math.max(index, 0), all.length - 1)
     const {image, number, counted} = all[position]
-    const count = report.truth ? 2 : 1
+    const views = report.truth ? 2 : 1
     const narrow = window.innerWidth < 800
     const [w, h] = viewBox(image)
     // As large as the window allows, at most four times the saved image.
-    const room = [(window.innerWidth * 0.94) / (narrow ? 1 : count), (window.innerHeight * 0.94 - 110) / (narrow ? count : 1)]
+    const room = [(window.innerWidth * 0.94) / (narrow ? 1 : views), (window.innerHeight * 0.94 - 110) / (narrow ? views : 1)]
     const width = Math.floor(Math.min(room[0] - 10, room[1] * w / h, 4 * image.size[0]))
     const close = html('button', {type: 'button', onclick: () => dialog.close()}, 'Close')
     const step = (by, text) => html('button', {type: 'button', disabled: !all[position + by], onclick: () => show(position + by)}, text)
