@@ -17,6 +17,7 @@ LOCATIONS = dict(
     TRANSFORMS=['fishnet_mmdet.datasets'],
     METRICS=['fishnet_mmdet.engine'],
     OPTIM_WRAPPERS=['fishnet_mmdet.engine'],
+    VISUALIZERS=['fishnet_mmdet.inference'],
 )
 
 
@@ -38,3 +39,4 @@ DATASETS = _CHILDREN['DATASETS']
 TRANSFORMS = _CHILDREN['TRANSFORMS']
 METRICS = _CHILDREN['METRICS']
 OPTIM_WRAPPERS = _CHILDREN['OPTIM_WRAPPERS']
+VISUALIZERS = _CHILDREN['VISUALIZERS']

@@ -11,6 +11,7 @@ from uuid import uuid4
 
 import pytest
 import torch
+from browser import browse  # noqa: F401  a fixture
 from mmengine.logging import MMLogger
 from mmengine.registry import DefaultScope
 from released import fill_by_rule

@@ -39,7 +39,7 @@ def check_hash(file: Path, name: str, sha1: Optional[str] = None) -> None:
         return
     # The SHA-1 of pytorchcv is that of the weights, whether they are still in the zip archive or not.
     with open_weights(file) if kind == 'sha1' else file.open('rb') as opened:
-        found = _digest(opened, kind)
+        found = digest(opened, kind)
     if not found.startswith(wanted):
         raise FishNetError(
             f'invalid hash: the {kind.upper()} of {file} should begin with {wanted[:8]}, and begins with {found[:8]}: '
@@ -55,8 +55,9 @@ def _is_date(digits: str) -> bool:
         return False
 
 
-def _digest(opened, kind: str) -> str:
-    digest = hashlib.new(kind, usedforsecurity=False)
+def digest(opened, kind: str) -> str:
+    """The hash of an open file, 'sha1' or 'sha256', as hexadecimal digits."""
+    hashed = hashlib.new(kind, usedforsecurity=False)
     while block := opened.read(1 << 20):
-        digest.update(block)
-    return digest.hexdigest()
+        hashed.update(block)
+    return hashed.hexdigest()

@@ -16,6 +16,7 @@ from ..engine.config_checks import check_config
 from ..engine.configs import read_config
 from ..errors import FishNetError
 from ..inference import Predictor
+from ..report import Site, check_predictions, write_predictions
 from .arguments import Parser, add_config_options, add_trusted, device, new_folder, number
 
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp')
@@ -35,8 +36,12 @@ def main(argv: Optional[List[str]] = None) -> None:
     checkpoint = check_checkpoint(args.checkpoint, args.trusted)
     predictor = Predictor(cfg, checkpoint, args.device, args.trusted)
     out_dir.mkdir(parents=True, exist_ok=True)
+    site = None
+    if args.report:
+        check_predictions(predictor.results)
+        site = Site(out_dir / 'report')
 
-    records, unreadable = [], []
+    records, read, unreadable = [], [], []
     names = picture_names(images)
     for file in track_iter_progress(images):
         image = mmcv.imread(str(file))
@@ -44,6 +49,7 @@ def main(argv: Optional[List[str]] = None) -> None:
             unreadable.append(file)
             continue
         height, width = image.shape[:2]
+        read.append(file)
         records.append(dict(id=len(records) + 1, file_name=file.name, height=height, width=width))
         prediction = predictor(image)
         predictor.results.add(records[-1]['id'], prediction)
@@ -51,6 +57,8 @@ def main(argv: Optional[List[str]] = None) -> None:
     predictions = dict(images=records, **predictor.results.to_json())
     (out_dir / 'predictions.json').write_text(json.dumps(predictions))
     print(f'\n{out_dir}: {len(records)} pictures and predictions.json; {predictor.results.summary(args.score_thr)}')
+    if site:
+        print(f'Report: {write_predictions(site, cfg, args.checkpoint, read, predictions)}')
     if unreadable:
         sys.exit(f'error: these files are not images and were skipped: {", ".join(map(str, unreadable))}')
 
@@ -70,6 +78,7 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
         default=0.3,
         help='draw instances with at least this score (default: 0.3); predictions.json has all of them',
     )
+    parser.add_argument('--report', action='store_true', help='save a page with all predictions to DIR/report/index.html')
     parser.add_argument('--device', type=device, help='cpu, cuda:0 and so on; default: a GPU if there is one')
     add_trusted(parser)
     add_config_options(parser)

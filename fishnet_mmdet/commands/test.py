@@ -19,6 +19,8 @@ from ..engine.evaluator_files import check_evaluator_files
 from ..engine.hooks import FaultyImagesHook
 from ..engine.metrics import choose_metrics
 from ..errors import FishNetError
+from ..inference import draw_objects_clearly
+from ..report import TestReport
 from .arguments import Parser, add_common_arguments, add_strict_data, add_trusted, load_config, new_file, new_folder, number
 
 #: Settings without which nothing is tested.
@@ -39,7 +41,12 @@ def main(argv: Optional[List[str]] = None) -> None:
     classes = check_same_classes(cfg, ['test_dataloader'])
     check_checkpoint_classes(classes, args.checkpoint, args.trusted)
     if args.show or args.show_dir:
+        if 'visualization' not in cfg.default_hooks:
+            raise FishNetError(
+                '--show and --show-dir draw objects, and this config has no visualization hook: use --report DIR'
+            )
         cfg = trigger_visualization_hook(cfg, args)
+        draw_objects_clearly(cfg)
     if args.tta:
         use_test_time_augmentation(cfg)
     runner = build_runner(cfg)
@@ -53,7 +60,10 @@ def main(argv: Optional[List[str]] = None) -> None:
         # mmdet's data sets in COCO's format know the ids of their file.
         ids = getattr(runner.test_loop.dataloader.dataset, 'cat_ids', None)
         runner.test_evaluator.metrics.append(DumpPredictions(str(args.out), ids))
-    runner.test()
+    if not args.report:
+        runner.test()
+    elif page := TestReport(runner, args.report).test(args.checkpoint):
+        print(f'Report: {page}')
 
 
 def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
@@ -73,6 +83,12 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
         type=new_file('.pkl', '.pickle'),
         metavar='FILE.pkl',
         help="save the predictions to this file, with the data's category ids",
+    )
+    parser.add_argument(
+        '--report',
+        type=new_folder,
+        metavar='DIR',
+        help='save a page to this folder: AP, curves, and the images with truth and predictions; open its index.html',
     )
     parser.add_argument('--show', action='store_true', help='show predictions beside the ground truth in a window')
     parser.add_argument('--show-dir', type=new_folder, metavar='DIR', help='save these pictures to WORK_DIR/<time>/DIR')

@@ -1,5 +1,6 @@
 """A trained model on single images: what it predicts, drawn and as data. It knows no command and no folder of images."""
 
 from .predictor import Predictor
+from .visualizer import ObjectVisualizer, draw_objects_clearly
 
-__all__ = ['Predictor']
+__all__ = ['ObjectVisualizer', 'Predictor', 'draw_objects_clearly']

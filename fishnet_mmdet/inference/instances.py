@@ -7,8 +7,9 @@ import numpy as np
 from mmdet.datasets import CocoDataset
 from mmdet.structures import DetDataSample
 from mmdet.structures.mask import encode_mask_results
-from mmdet.visualization import DetLocalVisualizer
 from mmengine.structures import InstanceData
+
+from .visualizer import ObjectVisualizer
 
 #: COCO numbers its 80 classes from 1 to 90, with gaps.
 COCO_CATEGORY_IDS = [i for i in range(1, 91) if i not in (12, 26, 29, 30, 45, 66, 68, 69, 71, 83)]
@@ -27,7 +28,7 @@ class Instances:
         ids = meta.get('category_ids') or category_ids(classes)
         self.categories = [dict(id=i, name=name) for i, name in zip(ids, classes)]
         self.annotations: List[dict] = []
-        self.visualizer = DetLocalVisualizer(name='infer')
+        self.visualizer = ObjectVisualizer(name='infer')
         self.visualizer.dataset_meta = meta
 
     def add(self, image_id: int, prediction: DetDataSample) -> None:

@@ -155,8 +155,8 @@ def test_resumes_with_mixed_precision(trained, config, archive, command, tmp_pat
 
 def test_evaluates_and_writes_the_predictions(trained, expected, config, archive, command, tmp_path):
     log = command(
-        TEST, config, trained[0] / 'epoch_3.pth', '--out', 'out.pkl', '--work-dir', tmp_path, '--cfg-options',
-        f'data_root={archive}',
+        TEST, config, trained[0] / 'epoch_3.pth', '--out', 'out.pkl', '--report', 'page', '--work-dir', tmp_path,
+        '--cfg-options', f'data_root={archive}',
     )  # fmt: skip
     assert accuracies(log, 'test') == [pytest.approx(expected, abs=1e-3)]
     results = pickle.loads((tmp_path / 'out.pkl').read_bytes())
@@ -166,6 +166,16 @@ def test_evaluates_and_writes_the_predictions(trained, expected, config, archive
     assert scores.shape == (25, 3)
     np.testing.assert_allclose(scores.sum(1), 1, rtol=1e-5)
     assert 100 * np.mean(scores.argmax(1) == labels) == pytest.approx(expected)
+    page = json.loads((tmp_path / 'page/data/summary.js').read_text().split(' = ', 1)[1])
+    assert page['tables'][0]['rows'][0] == ['all classes', 25, pytest.approx(expected, abs=0.01)]
+    assert [image['label'] for image in page['images']] == labels.tolist()
+    assert [image['best'][0] for image in page['images']] == scores.argmax(1).tolist()
+    assert len(page['curves']['scores'][0]['points']) == 3
+    # What is shown is what the network saw.
+    saved = cv2.imread(str(tmp_path / 'page/images/000000.jpg')).astype(int)
+    images, _ = decoded(archive, 'test')
+    seen = images([0] * 3, [1] * 3)[0].permute(1, 2, 0).numpy()[..., ::-1]
+    assert saved.shape == (64, 64, 3) and np.abs(saved.mean((0, 1)) - seen.mean((0, 1))).max() < 2
 
 
 def test_two_processes(trained, expected, config, archive, command, tmp_path):
@@ -196,7 +206,9 @@ def test_infer_names_the_class(trained, config, archive, command, tmp_path):
     for i, (start, end) in enumerate(zip(content['test_offsets'][:4], content['test_offsets'][1:5])):
         (folder / f'{i}.jpg').write_bytes(content['test_jpeg'][start:end].tobytes())
     checkpoint = trained[0] / 'epoch_3.pth'
-    log = command(TOOLS / 'infer.py', folder, config, checkpoint, '--out-dir', 'out', '--cfg-options', f'data_root={archive}')
+    data = ['--cfg-options', f'data_root={archive}']
+    log = command(TOOLS / 'infer.py', folder, config, checkpoint, '--out-dir', 'out', '--report', *data)
+    assert len(list((tmp_path / 'out/report/images').iterdir())) == 4
     assert '4 pictures' in log and len(list((tmp_path / 'out').glob('*.png'))) == 4
     found = json.loads((tmp_path / 'out/predictions.json').read_text())
     normalised, _ = decoded(archive, 'test')
@@ -247,6 +259,8 @@ def test_a_checkpoint_that_does_not_fit(released, trained, config, archive, refu
     data = ['--cfg-options', f'data_root={archive}']
     text = refusal(TEST, config, released[0], *data)
     assert all(word in text for word in (str(released[0]), 'FishNet-99', 'does not fit this Classifier'))
+    text = refusal(TEST, config, trained[0] / 'epoch_3.pth', '--show-dir', 'shown', *data)
+    assert 'use --report DIR' in text
     more = tmp_path / 'more.py'
     more.write_text(f'_base_ = {str(config)!r}\nmodel = dict(cls_head=dict(num_classes=4))\n')
     text = refusal(TEST, more, trained[0] / 'epoch_3.pth', *data)

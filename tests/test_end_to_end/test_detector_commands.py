@@ -1,5 +1,6 @@
 """The commands end to end on a tiny detector: train, resume, test, infer, in one process and in two."""
 
+import hashlib
 import json
 import pickle
 import re
@@ -57,6 +58,11 @@ def metrics_of(log):
     return dict(re.findall(r'coco/(\w+): (\S+)', lines[-1]))
 
 
+def summary_of(folder):
+    """What the page of a report shows at once."""
+    return json.loads((folder / 'data/summary.js').read_text().split(' = ', 1)[1])
+
+
 def losses_of(log):
     return [float(value) for value in re.findall(r'Epoch\(train\).* loss: (\S+)', log)]
 
@@ -94,7 +100,7 @@ def test_eval_chooses_the_metrics(trained, command, tmp_path):
     assert metrics_of(both) == metrics_of(log)
     boxes = command(
         TOOLS / 'test.py', config, checkpoint, '--eval', 'bbox', '--out', 'results.pkl', '--show-dir', 'shown',
-        '--work-dir', tmp_path / 'work',
+        '--report', 'page', '--work-dir', tmp_path / 'work',
     )  # fmt: skip
     assert metrics_of(boxes) == {name: value for name, value in metrics_of(log).items() if name.startswith('bbox')}
     results = pickle.loads((tmp_path / 'results.pkl').read_bytes())
@@ -102,6 +108,18 @@ def test_eval_chooses_the_metrics(trained, command, tmp_path):
     assert {'bboxes', 'scores', 'labels', 'masks'} <= set(results[0]['pred_instances'])
     pictures = list((tmp_path / 'work').glob('*/shown/*'))
     assert len(pictures) == 3
+    assert 'Report: page/index.html' in boxes
+    page = summary_of(tmp_path / 'page')
+    (table,) = page['tables']
+    assert table['columns'][2:4] == ['AP', 'AP50']
+    for value, name in zip(table['rows'][0][2:4], ('bbox_mAP', 'bbox_mAP_50')):
+        assert value == pytest.approx(float(metrics_of(log)[name]), abs=6e-4)
+    assert len(page['images']) == len(list((tmp_path / 'page/images').iterdir())) == 3
+    # The training's log lies beside the checkpoint.
+    assert len(page['curves']['losses'][0]['points']) == 8
+    rows = dict(page['facts']['rows'])
+    assert rows['SHA-256 of the checkpoint'] == hashlib.sha256(checkpoint.read_bytes()).hexdigest()
+    assert rows['Command'].endswith(f'--report page --work-dir {tmp_path}/work') and 'model = dict(' in page['facts']['config']
 
 
 def test_time_augmentation_evaluates_boxes(trained, command, tmp_path):
@@ -114,9 +132,12 @@ def test_two_processes_test_as_one(trained, command, tmp_path):
     """Two processes without GPUs (gloo): the metrics are those of one, to the last digit."""
     config, checkpoint, log = trained
     two = command(
-        TOOLS / 'dist_test.sh', config, checkpoint, 2, '--eval', 'bbox', 'segm', '--work-dir', tmp_path, PORT='29611'
-    )
+        TOOLS / 'dist_test.sh', config, checkpoint, 2, '--eval', 'bbox', 'segm', '--work-dir', tmp_path, '--report', 'page',
+        PORT='29611',
+    )  # fmt: skip
     assert metrics_of(two) == metrics_of(log)
+    assert two.count('Report: page/index.html') == 1
+    assert {image['name'] for image in summary_of(tmp_path / 'page')['images']} == {f'{i:06}.jpg' for i in (1, 2, 3)}
 
 
 def test_two_processes_train_and_resume(trained, command, tmp_path):
@@ -202,7 +223,7 @@ def test_infer_draws_and_writes_coco(trained, shapes, command, tmp_path):
         (folder / file.name).write_bytes(file.read_bytes())
     (folder / 'broken.jpg').write_text('no image')
     out = tmp_path / 'out'
-    log = command(TOOLS / 'infer.py', folder, config, checkpoint, '--out-dir', out, '--score-thr', '0', status=1)
+    log = command(TOOLS / 'infer.py', folder, config, checkpoint, '--out-dir', out, '--score-thr', '0', '--report', status=1)
     assert 'broken.jpg' in log and 'Traceback' not in log
     assert len(list(out.glob('*.png'))) == 2
     coco = COCO(out / 'predictions.json')
@@ -211,6 +232,11 @@ def test_infer_draws_and_writes_coco(trained, shapes, command, tmp_path):
     for annotation in coco.anns.values():
         assert coco.annToMask(annotation).sum() == annotation['area']
         assert 0 <= annotation['score'] <= 1 and min(annotation['bbox'][2:]) >= 0
+
+    page = summary_of(out / 'report')
+    assert f'Report: {out}/report/index.html' in log and page['tables'] == [] and not page['truth']
+    shown = [len(image['predictions']) // 3 for image in page['images']]
+    assert shown == [len(coco.imgToAnns[i]) for i in (1, 2)]
 
     one = command(TOOLS / 'infer.py', folder / '000001.jpg', config, checkpoint, '--out-dir', tmp_path / 'one')
     assert '1 pictures' in one
