@@ -14,7 +14,7 @@ from ..checkpoints import trust_pickled_files
 from ..engine.checks import check_checkpoint
 from ..engine.configs import read_config
 from ..errors import FishNetError
-from ..inference import Predictor
+from ..inference import TRAINED, Predictor, find_model
 from .arguments import add_config_options, add_trusted
 
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp')
@@ -29,9 +29,10 @@ def main(argv: Optional[List[str]] = None) -> None:
     out_dir = Path(args.out_dir)
     if any(out_dir.resolve() == file.parent.resolve() for file in images):
         raise FishNetError(f'--out-dir {out_dir} is the folder of the images, which would be overwritten: name another folder')
-    cfg = read_config(args.config, args.cfg_options)
-    check_checkpoint(args.checkpoint, args.trusted)
-    predictor = Predictor(cfg, args.checkpoint, args.device, args.trusted)
+    config, checkpoint = find_model(args.config, args.checkpoint)
+    cfg = read_config(config, args.cfg_options)
+    check_checkpoint(checkpoint, args.trusted)
+    predictor = Predictor(cfg, checkpoint, args.device, args.trusted)
     try:
         out_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -60,9 +61,17 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
     """The arguments."""
     parser = argparse.ArgumentParser(description='Draw the predictions of a model on images, and save them as JSON')
     parser.add_argument('image', help='an image file, or a folder of images')
-    parser.add_argument('config', help='config file of a detector, a panoptic model or a classifier')
-    parser.add_argument('checkpoint', help='checkpoint file')
-    parser.add_argument('--out-dir', required=True, metavar='DIR', help='folder for the pictures and predictions.json')
+    parser.add_argument(
+        'config',
+        help=f'config file of a detector, a panoptic model or a classifier; or a trained model: {", ".join(TRAINED)}',
+    )
+    parser.add_argument('checkpoint', nargs='?', help='checkpoint file; a trained model needs none')
+    parser.add_argument(
+        '--out-dir',
+        default='work_dirs/infer',
+        metavar='DIR',
+        help='folder for the pictures and predictions.json (default: %(default)s)',
+    )
     parser.add_argument(
         '--score-thr',
         type=float,

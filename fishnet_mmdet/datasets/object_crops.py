@@ -2,7 +2,7 @@
 
 import json
 import os
-from typing import Optional, Sequence
+from typing import Dict, Iterator, Optional, Sequence, Tuple
 
 import numpy as np
 from mmengine import fileio
@@ -17,7 +17,8 @@ from .reading import read_image
 class ObjectCrops(ClassificationDataset):
     """The objects of a data set in COCO's format: a square crop around each box, with the class of the box as its label.
 
-    Crowds and boxes with a side of less than one pixel are skipped.
+    Crowds and boxes with a side of less than one pixel are skipped. With ``background``, a data set of one class can be
+    classified too: crops without an object in their middle are a further class.
 
     Args:
         data_root (str): Folder of the data set.
@@ -26,6 +27,8 @@ class ObjectCrops(ClassificationDataset):
         metainfo (dict): ``classes``: the names of the classes to use, in the order of the labels.
         context (float): Side of the square, as a multiple of the longer side of the box. Beyond the image, the pixels of its
             border are repeated.
+        background (str, optional): The class of ``metainfo`` that is not in the annotations: crops around points in no box.
+            An image has as many as objects, if they fit, at places that do not change from run to run.
         backend_args (dict, optional): Storage of the files, as for mmengine's ``fileio``.
         serialize_data (bool): Whether to pickle every sample. It is off, because the annotations are stored as arrays.
         **kwargs: Other arguments of :class:`ClassificationDataset`. The pipeline starts with ``img`` (side, side, 3).
@@ -42,11 +45,13 @@ class ObjectCrops(ClassificationDataset):
         data_prefix: dict,
         metainfo: dict,
         context: float = 1.5,
+        background: Optional[str] = None,
         backend_args: Optional[dict] = None,
         serialize_data: bool = False,
         **kwargs,
     ) -> None:
         self.context = context
+        self.background = background
         self.backend_args = backend_args
         super().__init__(
             data_root,
@@ -66,7 +71,7 @@ class ObjectCrops(ClassificationDataset):
         classes = tuple(self._metainfo.get('classes') or ())
         try:
             content = json.loads(fileio.get_text(self.ann_file, backend_args=self.backend_args))
-            return _objects(self.ann_file, content, classes)
+            return _objects(self.ann_file, content, classes, self.background)
         except FileNotFoundError as error:
             raise FishNetError(f'no such annotation file: {self.ann_file}') from error
         except FishNetError:
@@ -97,19 +102,19 @@ class ObjectCrops(ClassificationDataset):
         return self.pipeline(dict(info, img=_crop(image, info['bbox'], self.context)))
 
 
-def _objects(file: str, content: dict, classes: Sequence[str]) -> SampleTable:
-    """The objects of some classes, from the content of an annotation file.
+def _objects(file: str, content: dict, classes: Sequence[str], background: Optional[str]) -> SampleTable:
+    """The objects of some classes, from the content of an annotation file, and crops of the background.
 
     Raises:
         FishNetError: If the file does not define a class, or has no object of the classes.
     """
     ids = {category['name']: category['id'] for category in content['categories']}
-    unknown = [name for name in classes if name not in ids]
+    unknown = [name for name in classes if name not in ids and name != background]
     if unknown:
         raise FishNetError(
             f'{file} has no class {", ".join(unknown)}: its classes are {", ".join(ids)}; correct metainfo=dict(classes=(...))'
         )
-    labels = {ids[name]: label for label, name in enumerate(classes)}
+    labels = {ids[name]: label for label, name in enumerate(classes) if name != background}
     names = {image['id']: image['file_name'] for image in content['images']}
     objects = [
         one
@@ -118,11 +123,30 @@ def _objects(file: str, content: dict, classes: Sequence[str]) -> SampleTable:
     ]
     if not objects:
         raise FishNetError(f'{file} has no objects of the classes {", ".join(classes)}')
+    found = [(one['image_id'], one['bbox'], labels[one['category_id']]) for one in objects]
+    if background is not None:
+        found += [(*place, classes.index(background)) for place in _background(content)]
     return SampleTable(
-        name=np.array([os.fsencode(names[one['image_id']]) for one in objects]),
-        bbox=np.array([one['bbox'] for one in objects], np.float32),
-        gt_label=np.array([labels[one['category_id']] for one in objects], np.int32),
+        name=np.array([os.fsencode(names[image]) for image, _, _ in found]),
+        bbox=np.array([box for _, box, _ in found], np.float32),
+        gt_label=np.array([label for _, _, label in found], np.int32),
     )
+
+
+def _background(content: dict) -> Iterator[Tuple[int, np.ndarray]]:
+    """Boxes (x, y, width, height) of the sizes of an image's objects, each with its middle in no box of the image."""
+    boxes: Dict[int, list] = {image['id']: [] for image in content['images']}
+    for one in content['annotations']:
+        boxes[one['image_id']].append(one['bbox'])
+    for image in content['images']:
+        around = np.array(boxes[image['id']]).reshape(-1, 4)
+        # Some points are in a box, and are not used.
+        rng = np.random.default_rng(image['id'])
+        points = rng.random((4 * len(around), 2)) * (image['width'], image['height'])
+        after, before = points[:, None] >= around[:, :2], points[:, None] <= around[:, :2] + around[:, 2:]
+        free = points[~(after & before).all(-1).any(-1)][: len(around)]
+        for point, size in zip(free, around[:, 2:]):
+            yield image['id'], np.concatenate([point - size / 2, size])
 
 
 def _crop(image: np.ndarray, box: np.ndarray, context: float) -> np.ndarray:

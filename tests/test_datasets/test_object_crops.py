@@ -177,3 +177,24 @@ def test_broken_image(make, tmp_path, broken):
         file.write_bytes(broken)
     with pytest.raises(FishNetError, match=f'the image {file} is missing, or cannot be decoded'):
         dataset[0]
+
+
+def test_background_is_a_class_of_its_own(make):
+    boxes = [[4, 4, 8, 8], [40, 10, 10, 14], [20, 20, 6, 6]]
+    objects = [annotation(1, 3, box) for box in boxes] + [annotation(2, 3, [0, 0, 60, 40])]
+    dataset = make(objects, classes=('cat', 'background'), background='background', context=1.0)
+    infos = [dataset.get_data_info(i) for i in range(len(dataset))]
+    assert [info['gt_label'] for info in infos[:4]] == [0] * 4
+    background = infos[4:]
+    # The second image has no place without an object.
+    assert [info['gt_label'] for info in background] == [1] * 3
+    assert all(info['img_path'].endswith('1.png') for info in background)
+    for info, (_, _, width, height) in zip(background, boxes):
+        x, y, w, h = info['bbox']
+        assert (w, h) == (width, height)
+        middle = np.array([x + w / 2, y + h / 2])
+        assert (0 <= middle).all() and (middle < [WIDTH, HEIGHT]).all()
+        for left, top, width, height in boxes:
+            assert not (left <= middle[0] <= left + width and top <= middle[1] <= top + height)
+    again = make(objects, classes=('cat', 'background'), background='background', context=1.0)
+    np.testing.assert_array_equal(again.get_data_info(5)['bbox'], infos[5]['bbox'])
