@@ -16,7 +16,7 @@ TORCH ?= $(or $(installed_torch),torch<=2.13.0)
 .PHONY: help setup demo test lint clean FORCE
 
 help:
-	@echo 'make demo    set up, then train FishNet-150 in two stages, evaluate it and show the results, on generated data'
+	@echo 'make demo    set up, then train FishNet-150 in two stages on images of cells, evaluate it and show the results'
 	@echo 'make test    set up, then run the tests'
 	@echo 'make lint    set up, then run ruff'
 	@echo 'make setup   install torch, mmdet and this package in .venv, from wheels; nothing where that is done'
@@ -28,11 +28,10 @@ help:
 setup: $(READY)
 
 DEMO := work_dirs/demo
-DEMO_CLASSIFIER := configs/demo/classifier_fishnet150_shapes.py
-DEMO_DETECTOR := configs/demo/mask_rcnn_fishnet150_shapes.py
+DEMO_CLASSIFIER := configs/demo/classifier_fishnet150_nuclei.py
+DEMO_DETECTOR := configs/demo/mask_rcnn_fishnet150_nuclei.py
 demo: setup
-	$(BIN)/python tools/dataset_converters/make_shapes.py $(DEMO)/shapes --train 400 --val 40
-	@echo 'Pretraining: FishNet-150 learns to classify crops of the shapes'
+	@echo 'Pretraining: FishNet-150 learns to tell crops of cell nuclei from crops of the background'
 	$(BIN)/python tools/train.py $(DEMO_CLASSIFIER) --work-dir $(DEMO)/classifier
 	@echo 'Detection: Mask R-CNN starts from the pretrained weights'
 	$(BIN)/python tools/train.py $(DEMO_DETECTOR) --work-dir $(DEMO)/detector

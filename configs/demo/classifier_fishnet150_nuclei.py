@@ -3,7 +3,7 @@ _base_ = '../classification/_base_/small_images.py'
 
 classes = ('nucleus', 'background')
 data_root = 'demo/nuclei/'
-epochs = 2
+epochs = 1
 size = 64
 
 model = dict(
@@ -31,9 +31,16 @@ model = dict(
     cls_head=dict(type='ClassificationHead', num_classes=len(classes)),
 )
 
-crops = dict(type='ObjectCrops', data_root=data_root, metainfo=dict(classes=classes), context=2.5, background='background')
+crops = dict(
+    type='ObjectCrops',
+    data_root=data_root,
+    metainfo=dict(classes=classes),
+    context=2.5,
+    background='background',
+    per_image=16,
+)
 train_dataloader = dict(
-    batch_size=32,
+    batch_size=16,
     num_workers=1,
     persistent_workers=True,
     drop_last=True,

@@ -3,7 +3,7 @@
 _base_ = ['./_base_/nuclei.py', '../_base_/fishnet150.py']
 
 model = _base_.fishnet150
-model['backbone']['init_cfg']['checkpoint'] = 'work_dirs/demo/classifier/epoch_2.pth'
+model['backbone']['init_cfg']['checkpoint'] = 'work_dirs/demo/classifier/epoch_1.pth'
 
 epochs = 6
 train_dataloader = dict(batch_size=2)

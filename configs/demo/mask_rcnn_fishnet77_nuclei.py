@@ -1,10 +1,11 @@
 # The small detector `nuclei` that comes with the package: FishNet-77 with a stem of stride 4, trained from scratch on all
-# nuclei but the repository's validation images.
+# nuclei but the repository's validation images:
+# python tools/dataset_converters/choose_nuclei.py SOURCE data/nuclei --all
+# python tools/train.py configs/demo/mask_rcnn_fishnet77_nuclei.py --amp --resume
 _base_ = './_base_/nuclei.py'
 custom_imports = dict(imports=['fishnet_mmdet'], allow_failed_imports=False)
 
-data_root = 'data/nuclei/'
-epochs = 30
+epochs = 16
 norm = dict(type='GN', num_groups=16)
 
 model = dict(
@@ -25,19 +26,15 @@ model = dict(
     neck=dict(in_channels=[80, 208, 400, 528], norm_cfg=norm),
     roi_head=dict(mask_head=dict(norm_cfg=norm)),
 )
-train_dataloader = dict(batch_size=4, dataset=dict(data_root=data_root))
-val_dataloader = dict(dataset=dict(data_root=data_root))
-test_dataloader = val_dataloader
-val_evaluator = dict(ann_file=data_root + 'annotations/instances_val.json')
-test_evaluator = val_evaluator
+train_dataloader = dict(batch_size=4, dataset=dict(data_root='data/nuclei/'))
 
 # Before torch 2.4 the fused optimizer runs on GPUs alone.
 fused = __import__('torch').__version__ >= (2, 4)
 optim_wrapper = dict(optimizer=dict(_delete_=True, type='AdamW', lr=1e-3, weight_decay=0.05, fused=fused))
 custom_hooks = []
-train_cfg = dict(max_epochs=epochs, val_interval=5)
+train_cfg = dict(max_epochs=epochs, val_interval=4)
 param_scheduler = [
-    dict(type='LinearLR', start_factor=0.001, by_epoch=False, begin=0, end=100),
+    dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=100),
     dict(type='CosineAnnealingLR', by_epoch=True, begin=0, end=epochs, T_max=epochs, convert_to_iter_based=True),
 ]
 auto_scale_lr = dict(enable=False)

@@ -2,7 +2,7 @@
 
 import json
 import os
-from typing import Dict, Iterator, Optional, Sequence, Tuple
+from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 
 import numpy as np
 from mmengine import fileio
@@ -29,6 +29,8 @@ class ObjectCrops(ClassificationDataset):
             border are repeated.
         background (str, optional): The class of ``metainfo`` that is not in the annotations: crops around points in no box.
             An image has as many as objects, if they fit, at places that do not change from run to run.
+        per_image (int, optional): Largest number of crops of each class from one image, so that crowded images do not
+            outweigh the others. They are at equal steps in the annotations.
         backend_args (dict, optional): Storage of the files, as for mmengine's ``fileio``.
         serialize_data (bool): Whether to pickle every sample. It is off, because the annotations are stored as arrays.
         **kwargs: Other arguments of :class:`ClassificationDataset`. The pipeline starts with ``img`` (side, side, 3).
@@ -46,12 +48,14 @@ class ObjectCrops(ClassificationDataset):
         metainfo: dict,
         context: float = 1.5,
         background: Optional[str] = None,
+        per_image: Optional[int] = None,
         backend_args: Optional[dict] = None,
         serialize_data: bool = False,
         **kwargs,
     ) -> None:
         self.context = context
         self.background = background
+        self.per_image = per_image
         self.backend_args = backend_args
         super().__init__(
             data_root,
@@ -71,7 +75,7 @@ class ObjectCrops(ClassificationDataset):
         classes = tuple(self._metainfo.get('classes') or ())
         try:
             content = json.loads(fileio.get_text(self.ann_file, backend_args=self.backend_args))
-            return _objects(self.ann_file, content, classes, self.background)
+            return _objects(self.ann_file, content, classes, self.background, self.per_image)
         except FileNotFoundError as error:
             raise FishNetError(f'no such annotation file: {self.ann_file}') from error
         except FishNetError:
@@ -102,7 +106,9 @@ class ObjectCrops(ClassificationDataset):
         return self.pipeline(dict(info, img=_crop(image, info['bbox'], self.context)))
 
 
-def _objects(file: str, content: dict, classes: Sequence[str], background: Optional[str]) -> SampleTable:
+def _objects(
+    file: str, content: dict, classes: Sequence[str], background: Optional[str], per_image: Optional[int]
+) -> SampleTable:
     """The objects of some classes, from the content of an annotation file, and crops of the background.
 
     Raises:
@@ -126,11 +132,23 @@ def _objects(file: str, content: dict, classes: Sequence[str], background: Optio
     found = [(one['image_id'], one['bbox'], labels[one['category_id']]) for one in objects]
     if background is not None:
         found += [(*place, classes.index(background)) for place in _background(content)]
+    if per_image is not None:
+        found = _at_most(per_image, found)
     return SampleTable(
         name=np.array([os.fsencode(names[image]) for image, _, _ in found]),
         bbox=np.array([box for _, box, _ in found], np.float32),
         gt_label=np.array([label for _, _, label in found], np.int32),
     )
+
+
+def _at_most(number: int, found: Sequence[tuple]) -> List[tuple]:
+    """Of tuples of image, box and label, at most a number for each pair of image and label, at equal steps."""
+    groups: Dict[tuple, list] = {}
+    for one in found:
+        groups.setdefault((one[0], one[2]), []).append(one)
+    return [
+        group[i * len(group) // min(number, len(group))] for group in groups.values() for i in range(min(number, len(group)))
+    ]
 
 
 def _background(content: dict) -> Iterator[Tuple[int, np.ndarray]]:

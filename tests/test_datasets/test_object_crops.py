@@ -198,3 +198,15 @@ def test_background_is_a_class_of_its_own(make):
             assert not (left <= middle[0] <= left + width and top <= middle[1] <= top + height)
     again = make(objects, classes=('cat', 'background'), background='background', context=1.0)
     np.testing.assert_array_equal(again.get_data_info(5)['bbox'], infos[5]['bbox'])
+
+
+def test_crowded_images_do_not_outweigh_the_others(make):
+    objects = [annotation(1, 3, [x, 5, 4, 4]) for x in range(10)] + [
+        annotation(1, 7, [30, 20, 5, 5]),
+        annotation(2, 3, [1, 1, 9, 9]),
+    ]
+    dataset = make(objects, per_image=4)
+    infos = [dataset.get_data_info(i) for i in range(len(dataset))]
+    first = [info['bbox'][0] for info in infos if info['img_path'].endswith('1.png') and info['gt_label'] == 0]
+    assert first == [0, 2, 5, 7]
+    assert [info['gt_label'] for info in infos] == [0] * 4 + [1, 0]
