@@ -21,7 +21,7 @@ from fishnet_mmdet.models import FISHES
 from fishnet_mmdet.registry import MODELS, TRANSFORMS
 
 STEPS = 4  # steps of an epoch: as many as the data set has images
-DETECTORS = ('*.py', 'baselines/*.py', 'fishnext/*.py', 'scratch/*.py', 'demo/mask_rcnn*.py')
+DETECTORS = ('*.py', 'baselines/*.py', 'fishnext/*.py', 'scratch/*.py', 'demo/mask_rcnn*.py', 'nuclei/*.py')
 CONFIGS = sorted(str(path.relative_to(REPO / 'configs')) for one in DETECTORS for path in (REPO / 'configs').glob(one))
 CLASSIFIERS = sorted(
     str(path.relative_to(REPO / 'configs'))
