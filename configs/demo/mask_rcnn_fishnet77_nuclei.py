@@ -5,7 +5,7 @@
 _base_ = './_base_/nuclei.py'
 custom_imports = dict(imports=['fishnet_mmdet'], allow_failed_imports=False)
 
-epochs = 8
+epochs = 4
 norm = dict(type='GN', num_groups=16)
 
 model = dict(
