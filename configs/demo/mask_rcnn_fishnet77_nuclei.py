@@ -5,7 +5,7 @@
 _base_ = './_base_/nuclei.py'
 custom_imports = dict(imports=['fishnet_mmdet'], allow_failed_imports=False)
 
-epochs = 4
+epochs = 30
 norm = dict(type='GN', num_groups=16)
 
 model = dict(
@@ -35,7 +35,7 @@ custom_hooks = []
 train_cfg = dict(max_epochs=epochs, val_interval=4)
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=100),
-    dict(type='CosineAnnealingLR', by_epoch=True, begin=epochs // 2, end=epochs, convert_to_iter_based=True),
+    dict(type='CosineAnnealingLR', by_epoch=True, begin=2 * epochs // 3, end=epochs, convert_to_iter_based=True),
 ]
 auto_scale_lr = dict(enable=False)
 default_hooks = dict(logger=dict(interval=20), checkpoint=dict(interval=1, max_keep_ckpts=1))
