@@ -17,13 +17,18 @@ compat.install()
 install(OPERATORS)
 
 from . import fishify  # noqa: E402
-from .checkpoints import FishNetPretrained, allow_training_state  # noqa: E402  after the check, whose message is clearer
+from .checkpoints import (  # noqa: E402  after the check, whose message is clearer
+    FishNetPretrained,
+    allow_training_state,
+    read_safetensors_in_mmengine,
+)
 from .config_files import config_file  # noqa: E402
 from .datasets import ClassificationDataset, ImageFolder, LoadPanopticSegments, ObjectCrops, SmallImages  # noqa: E402
 from .engine import Accuracy, CheckFrozenNormHook, PanopticQuality, StopGradClipHook  # noqa: E402
 from .models import ClassificationHead, Classifier, Fish, FishNet, FishNeXt, ZeroInitResidual  # noqa: E402
 
 allow_training_state()
+read_safetensors_in_mmengine()
 
 __all__ = [
     'Accuracy',

@@ -17,10 +17,11 @@ from fishnet_mmdet import FishNet
 from fishnet_mmdet.analysis.released_fishnet import ReleasedFishNet
 from fishnet_mmdet.checkpoints.names import RELEASES
 from fishnet_mmdet.engine.configs import move_data
+from fishnet_mmdet.models import FISHES
 from fishnet_mmdet.registry import MODELS, TRANSFORMS
 
 STEPS = 4  # steps of an epoch: as many as the data set has images
-DETECTORS = ('*.py', 'baselines/*.py', 'fishnext/*.py', 'scratch/*.py', 'demo/mask_rcnn*.py')
+DETECTORS = ('*.py', 'baselines/*.py', 'fishnext/*.py', 'scratch/*.py', 'demo/mask_rcnn*.py', 'nuclei/*.py')
 CONFIGS = sorted(str(path.relative_to(REPO / 'configs')) for one in DETECTORS for path in (REPO / 'configs').glob(one))
 CLASSIFIERS = sorted(
     str(path.relative_to(REPO / 'configs'))
@@ -28,7 +29,7 @@ CLASSIFIERS = sorted(
     for path in (REPO / 'configs').glob(pattern)
 )
 #: Sides of the images, and numbers of classes, of the sets that the configs are for.
-SETS = dict(cifar10=(32, 10), cifar100=(32, 100), fashion_mnist=(28, 10), imagenet=(224, 1000), shapes=(32, 5))
+SETS = dict(cifar10=(32, 10), cifar100=(32, 100), fashion_mnist=(28, 10), imagenet=(224, 1000), nuclei=(64, 2))
 
 
 class Recorder(Hook):
@@ -167,7 +168,7 @@ def test_config_builds_what_it_says(name):
     assert tuple(anchors[:4]) == (4, 8, 16, 32)
     assert ('faster' not in name) == model.roi_head.with_mask
     assert cfg.auto_scale_lr.base_batch_size == 16
-    if 'shapes' in name or 'scratch' in name:
+    if 'nuclei' in name or 'scratch' in name:
         return
     assert cfg.train_dataloader.batch_size == 1
     assert cfg.train_cfg.max_epochs == 32
@@ -190,7 +191,9 @@ def test_config_builds_what_it_says(name):
 
 def name_in_files(backbone):
     if isinstance(backbone, FishNet):
-        return f'{type(backbone).__name__.lower()}{backbone.fish.depth}'
+        # FishNet-77 has the layers of FishNet-99, and a quarter of its channels.
+        depth = 77 if backbone.fish.tail_channels == FISHES[77].tail_channels else backbone.fish.depth
+        return f'{type(backbone).__name__.lower()}{depth}'
     return 'x50_32x4d' if type(backbone).__name__ == 'ResNeXt' else f'r{backbone.depth}'
 
 

@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 from conftest import REPO
+from mmengine.config import Config
 
 READY = '.venv/ready'
 
@@ -118,3 +119,11 @@ def test_help_names_every_target(make):
     phony = next(line for line in (REPO / 'Makefile').read_text().splitlines() if line.startswith('.PHONY'))
     for target in set(phony.split()[1:]) - {'help', 'FORCE'}:
         assert f'make {target} ' in text
+
+
+def test_the_demo_hands_its_classifier_over(make):
+    """The detector's config names the file that the classifier's training leaves."""
+    lines = [line.split() for line in make('-n', 'demo').stdout.splitlines() if 'tools/train.py' in line]
+    (_, _, classifier, _, folder, *_), (_, _, detector, *_) = lines
+    epochs = Config.fromfile(REPO / classifier).train_cfg.max_epochs
+    assert Config.fromfile(REPO / detector).model.backbone.init_cfg.checkpoint == f'{folder}/epoch_{epochs}.pth'

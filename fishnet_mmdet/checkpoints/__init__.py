@@ -8,6 +8,7 @@ from .names import RELEASES
 from .pretrained import FishNetPretrained, check_pretrained
 from .reading import read_checkpoint
 from .training_state import allow_training_state, trust_pickled_files
+from .whole_model import install as read_safetensors_in_mmengine
 
 __all__ = [
     'RELEASES',
@@ -16,5 +17,6 @@ __all__ = [
     'check_fits',
     'check_pretrained',
     'read_checkpoint',
+    'read_safetensors_in_mmengine',
     'trust_pickled_files',
 ]

@@ -4,6 +4,7 @@ from typing import Optional, Sequence
 
 from ..checkpoints import trust_pickled_files
 from ..checkpoints.convert import convert
+from ..checkpoints.whole_model import pack
 from .arguments import Parser, add_checkpoint_options
 
 
@@ -16,9 +17,18 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         'checkpoint', metavar='FILE', help='file, URL or name of published weights; of a classifier, detector or backbone'
     )
     parser.add_argument('out', metavar='OUT', help='NAME.pth or NAME.safetensors; the file is saved as NAME-HASH.pth')
-    parser.add_argument('--with-cls-head', action='store_true', help='keep the classification head too, for tools/test.py')
+    keep = parser.add_mutually_exclusive_group()
+    keep.add_argument('--with-cls-head', action='store_true', help='keep the classification head too, for tools/test.py')
+    keep.add_argument(
+        '--whole-model',
+        action='store_true',
+        help='keep the whole detector or classifier and the names of its classes, in float16, for tools/test.py and infer.py',
+    )
     add_checkpoint_options(parser)
     args = parser.parse_args(argv)
     if args.trusted:
         trust_pickled_files()
-    print(convert(args.checkpoint, args.out, args.with_cls_head, args.prefix, args.trusted))
+    if args.whole_model:
+        print(pack(args.checkpoint, args.out, args.trusted))
+    else:
+        print(convert(args.checkpoint, args.out, args.with_cls_head, args.prefix, args.trusted))

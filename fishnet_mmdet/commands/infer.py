@@ -15,7 +15,7 @@ from ..engine.checks import check_checkpoint
 from ..engine.config_checks import check_config
 from ..engine.configs import read_config
 from ..errors import FishNetError
-from ..inference import Predictor
+from ..inference import TRAINED, Predictor, find_model
 from ..report import Site, check_predictions, write_predictions
 from .arguments import Parser, add_config_options, add_trusted, device, new_folder, number
 
@@ -31,9 +31,10 @@ def main(argv: Optional[List[str]] = None) -> None:
     out_dir = args.out_dir
     if any(out_dir.resolve() == file.parent.resolve() for file in images):
         raise FishNetError(f'--out-dir {out_dir} is the folder of the images, which would be overwritten: name another folder')
-    cfg = read_config(args.config, args.cfg_options)
+    config, checkpoint = find_model(args.config, args.checkpoint)
+    cfg = read_config(config, args.cfg_options)
     check_config(cfg, ['model', 'test_dataloader'])
-    checkpoint = check_checkpoint(args.checkpoint, args.trusted)
+    checkpoint = check_checkpoint(checkpoint, args.trusted)
     predictor = Predictor(cfg, checkpoint, args.device, args.trusted)
     out_dir.mkdir(parents=True, exist_ok=True)
     site = None
@@ -67,10 +68,17 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
     """The arguments."""
     parser = Parser(description='Draw the predictions of a model on images, and save them as JSON')
     parser.add_argument('image', help='an image file, or a folder of images')
-    parser.add_argument('config', help='config file of a detector, a panoptic model or a classifier')
-    parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument(
-        '--out-dir', type=new_folder, required=True, metavar='DIR', help='folder for the pictures and predictions.json'
+        'config',
+        help=f'config file of a detector, a panoptic model or a classifier; or a trained model: {", ".join(TRAINED)}',
+    )
+    parser.add_argument('checkpoint', nargs='?', help='checkpoint file; a trained model needs none')
+    parser.add_argument(
+        '--out-dir',
+        type=new_folder,
+        default='work_dirs/infer',
+        metavar='DIR',
+        help='folder for the pictures and predictions.json (default: %(default)s)',
     )
     parser.add_argument(
         '--score-thr',

@@ -1,6 +1,7 @@
 """A trained model on single images: what it predicts, drawn and as data. It knows no command and no folder of images."""
 
 from .predictor import Predictor
+from .trained import TRAINED, find_model
 from .visualizer import ObjectVisualizer, draw_objects_clearly
 
-__all__ = ['ObjectVisualizer', 'Predictor', 'draw_objects_clearly']
+__all__ = ['TRAINED', 'ObjectVisualizer', 'Predictor', 'draw_objects_clearly', 'find_model']

@@ -210,3 +210,36 @@ def test_faulty_annotations_are_skipped_and_counted(make, mmengine_log, changes,
 def test_ids_that_are_texts(make):
     with pytest.raises(FishNetError, match='1 of 1 annotations have a text as id, image_id or category_id'):
         make([annotation('2', 3, [20, 10, 10, 10])])
+
+
+def test_background_is_a_class_of_its_own(make):
+    boxes = [[4, 4, 8, 8], [40, 10, 10, 14], [20, 20, 6, 6]]
+    objects = [annotation(1, 3, box) for box in boxes] + [annotation(2, 3, [0, 0, 60, 40])]
+    dataset = make(objects, classes=('cat', 'background'), background='background', context=1.0)
+    infos = [dataset.get_data_info(i) for i in range(len(dataset))]
+    assert [info['gt_label'] for info in infos[:4]] == [0] * 4
+    background = infos[4:]
+    # The second image has no place without an object.
+    assert [info['gt_label'] for info in background] == [1] * 3
+    assert all(info['img_path'].endswith('1.png') for info in background)
+    for info, (_, _, width, height) in zip(background, boxes):
+        x, y, w, h = info['bbox']
+        assert (w, h) == (width, height)
+        middle = np.array([x + w / 2, y + h / 2])
+        assert (0 <= middle).all() and (middle < [WIDTH, HEIGHT]).all()
+        for left, top, width, height in boxes:
+            assert not (left <= middle[0] <= left + width and top <= middle[1] <= top + height)
+    again = make(objects, classes=('cat', 'background'), background='background', context=1.0)
+    np.testing.assert_array_equal(again.get_data_info(5)['bbox'], infos[5]['bbox'])
+
+
+def test_crowded_images_do_not_outweigh_the_others(make):
+    objects = [annotation(1, 3, [x, 5, 4, 4]) for x in range(10)] + [
+        annotation(1, 7, [30, 20, 5, 5]),
+        annotation(2, 3, [1, 1, 9, 9]),
+    ]
+    dataset = make(objects, per_image=4)
+    infos = [dataset.get_data_info(i) for i in range(len(dataset))]
+    first = [info['bbox'][0] for info in infos if info['img_path'].endswith('1.png') and info['gt_label'] == 0]
+    assert first == [0, 2, 5, 7]
+    assert [info['gt_label'] for info in infos] == [0] * 4 + [1, 0]

@@ -80,7 +80,7 @@ def test_mmdet_datasets_moves_coco_only(monkeypatch):
     for name, root in {
         'classification/mlp_cifar10.py': 'data/cifar10',
         'classification/fishnet150_imagenet.py': 'data/imagenet/',
-        'demo/mask_rcnn_fishnet150_shapes.py': 'work_dirs/demo/shapes/',
+        'demo/mask_rcnn_fishnet150_nuclei.py': 'demo/nuclei/',
     }.items():
         assert data_roots(read_config(REPO / 'configs' / name)) == [root] * 4
 

@@ -1,10 +1,10 @@
-# `make demo`, pretraining: FishNet-150 learns to classify the generated objects, cut out one by one.
+# `make demo`, pretraining: FishNet-150 learns to tell crops around a nucleus from crops around a point of the background.
 _base_ = '../classification/_base_/small_images.py'
 
-classes = ('disc', 'square', 'triangle', 'star', 'ring')
-data_root = 'work_dirs/demo/shapes/'
-epochs = 8
-size = 32
+classes = ('nucleus', 'background')
+data_root = 'demo/nuclei/'
+epochs = 1
+size = 64
 
 model = dict(
     type='Classifier',
@@ -31,9 +31,16 @@ model = dict(
     cls_head=dict(type='ClassificationHead', num_classes=len(classes)),
 )
 
-objects = dict(type='ObjectCrops', data_root=data_root, metainfo=dict(classes=classes))
+crops = dict(
+    type='ObjectCrops',
+    data_root=data_root,
+    metainfo=dict(classes=classes),
+    context=2.5,
+    background='background',
+    per_image=16,
+)
 train_dataloader = dict(
-    batch_size=32,
+    batch_size=16,
     num_workers=1,
     persistent_workers=True,
     drop_last=True,
@@ -43,12 +50,11 @@ train_dataloader = dict(
         ann_file='annotations/instances_train.json',
         data_prefix=dict(img='train/'),
         pipeline=[
-            dict(type='RandomResizedCrop', size=size, area=(0.3, 1.0)),
-            dict(type='RandomFlip', prob=0.5),
+            dict(type='RandomResizedCrop', size=size, area=(0.6, 1.0)),
+            dict(type='RandomFlip', prob=0.5, direction=['horizontal', 'vertical']),
             dict(type='PackInputs'),
         ],
-        context=2.0,
-        **objects,
+        **crops,
     ),
 )
 val_dataloader = dict(
@@ -61,7 +67,7 @@ val_dataloader = dict(
         ann_file='annotations/instances_val.json',
         data_prefix=dict(img='val/'),
         pipeline=[dict(type='Resize', scale=(size, size)), dict(type='PackInputs')],
-        **objects,
+        **crops,
     ),
 )
 test_dataloader = val_dataloader

@@ -1,0 +1,71 @@
+"""Detectors trained one after another with several seeds, and what their logs say."""
+
+import statistics
+from pathlib import Path
+from typing import Dict, Iterable, List
+
+from mmengine.config import Config
+
+from ..engine.building import build_runner
+from ..engine.checks import check_data, check_initialisation
+from .runs import Run, read_run
+
+SCORES = ('bbox_mAP', 'bbox_mAP_50', 'bbox_mAP_75', 'segm_mAP', 'segm_mAP_50', 'segm_mAP_75')
+
+
+def train_with_seed(cfg: Config, seed: int, work_dir: Path) -> None:
+    """Trains a detector. A run that was interrupted goes on from its last checkpoint.
+
+    Args:
+        cfg (Config): The config.
+        seed (int): The seed of weights and data.
+        work_dir (Path): The folder of the run.
+
+    Raises:
+        FishNetError: If the data or pretrained weights are missing.
+    """
+    check_data(cfg, ['train_dataloader', 'val_dataloader'])
+    check_initialisation(cfg)
+    cfg.work_dir = str(work_dir)
+    cfg.randomness = dict(seed=seed)
+    cfg.resume = True
+    build_runner(cfg).train()
+
+
+def is_finished(cfg: Config, work_dir: Path) -> bool:
+    """Whether the run in a folder has been validated after its last epoch."""
+    if not any(work_dir.glob('*/vis_data/scalars.json')):
+        return False
+    return any(record['step'] == cfg.train_cfg.max_epochs for record in read_run(work_dir).validation)
+
+
+def summary_of(run: Run) -> Dict[str, object]:
+    """What a run's logs say.
+
+    Returns:
+        dict: ``curve``: of each validation the epoch and the scores of COCO, from 0 to 1; ``seconds_per_iteration``: the
+        median of the logged times.
+    """
+    curve = [
+        dict(epoch=record['step'], **{name: record.get(f'coco/{name}', 0.0) for name in SCORES}) for record in run.validation
+    ]
+    return dict(curve=curve, seconds_per_iteration=statistics.median(record['time'] for record in run.training))
+
+
+def table(rows: Iterable[dict]) -> str:
+    """A Markdown table of the last validations: for each config and score the mean of the seeds, and the smallest and largest.
+
+    Args:
+        rows (Iterable[dict]): Of each run its ``config``, and ``curve`` of :func:`summary_of`.
+    """
+    of_config: Dict[str, List[dict]] = {}
+    for row in rows:
+        of_config.setdefault(row['config'], []).append(row['curve'][-1])
+    lines = [f'| config | seeds | {" | ".join(SCORES)} |', f'|---|---|{"---|" * len(SCORES)}']
+    for config, lasts in of_config.items():
+        cells = []
+        for name in SCORES:
+            values = [100 * last[name] for last in lasts]
+            cells.append(f'{statistics.mean(values):.1f} ({min(values):.1f} to {max(values):.1f})')
+        lines.append(f'| {config} | {len(lasts)} | {" | ".join(cells)} |')
+    return '\n'.join(lines)
