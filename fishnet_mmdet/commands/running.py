@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import sys
 from typing import Callable, List
 
@@ -22,8 +23,16 @@ def run(main: Callable[[List[str]], None], arguments: List[str]) -> None:
     os.environ['TORCH_FORCE_WEIGHTS_ONLY_LOAD'] = '1'
     if not torch.cuda.is_available():
         keep_freed_memory()
+    status = 0
     try:
         main(arguments)
+    except SystemExit as end:  # A signal ended training, in all processes; or argparse.
+        if not isinstance(end.code, int):
+            raise
+        status = end.code
+    except KeyboardInterrupt:
+        print('interrupted', file=sys.stderr)
+        sys.exit(128 + signal.SIGINT)
     except FishNetError as error:
         if os.environ.get('LOCAL_RANK', '0') == '0':
             # An error in a dataloader's worker arrives as text, with the worker's stack trace before the message.
@@ -35,4 +44,6 @@ def run(main: Callable[[List[str]], None], arguments: List[str]) -> None:
         logging.shutdown()
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(0)
+        os._exit(status)
+    if status:
+        sys.exit(status)

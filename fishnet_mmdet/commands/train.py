@@ -1,12 +1,10 @@
 """train: trains a detector or a classifier."""
 
 import argparse
-from pathlib import Path
 from typing import List, Optional
 
 from mmengine.config import Config
 from mmengine.logging import print_log
-from mmengine.runner import find_latest_checkpoint
 
 from ..checkpoints import trust_pickled_files
 from ..engine.building import build_runner
@@ -27,9 +25,10 @@ def main(argv: Optional[List[str]] = None) -> None:
     change(cfg, args)
     check_data(cfg, ['train_dataloader', 'val_dataloader'])
     check_initialisation(cfg)
-    if checkpoint := checkpoint_to_load(cfg):
-        check_checkpoint(checkpoint, args.trusted)
+    if cfg.get('load_from'):
+        check_checkpoint(cfg.load_from, args.trusted)
     runner = build_runner(cfg)
+    runner.trusted = args.trusted
     if note := learning_rate_note(cfg, runner.world_size):
         print_log(note, logger='current')
     if not any(isinstance(hook, CheckFrozenNormHook) for hook in runner.hooks):
@@ -59,7 +58,7 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
         nargs='?',
         const='auto',
         metavar='CHECKPOINT',
-        help='continue from this checkpoint; without a file, from the latest one in the work dir',
+        help='continue from this checkpoint; without a file, from the newest whole one in the work dir',
     )
     add_trusted(parser)
     return parser.parse_args(argv)
@@ -83,10 +82,3 @@ def change(cfg: Config, args: argparse.Namespace) -> None:
     if args.resume:
         cfg.resume = True
         cfg.load_from = None if args.resume == 'auto' else args.resume
-
-
-def checkpoint_to_load(cfg: Config) -> Optional[str]:
-    """The checkpoint that the Runner will load: ``load_from``, or the latest one of the work dir for an automatic resume."""
-    if cfg.get('load_from') or not cfg.get('resume'):
-        return cfg.get('load_from')
-    return find_latest_checkpoint(cfg.work_dir) if Path(cfg.work_dir).is_dir() else None
