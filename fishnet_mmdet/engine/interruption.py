@@ -1,5 +1,6 @@
 """Training that a signal ends: after the present iteration, with a checkpoint of it."""
 
+import os
 import signal
 import threading
 from contextlib import contextmanager
@@ -97,12 +98,22 @@ def _stepped(runner: Runner) -> bool:
 
 
 def keep_workers_alive(loader: DataLoader) -> None:
-    """Lets the workers of a data loader ignore the signals, which terminals and Slurm send to them too."""
+    """Lets the workers of a data loader survive the signals, which terminals and Slurm send to them too."""
     loader.worker_init_fn = partial(_init_worker, loader.worker_init_fn)
 
 
 def _init_worker(init: Optional[Callable[[int], None]], worker: int) -> None:
-    for number in SIGNALS:
+    for number in (signal.SIGINT, signal.SIGUSR1):
         signal.signal(number, signal.SIG_IGN)
+    if hasattr(signal, 'sigwaitinfo'):  # not on macOS
+        # The training process sends SIGTERM to workers that do not end by themselves, so not every one is ignored.
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+        threading.Thread(target=_end_for_parent, daemon=True).start()
     if init is not None:
         init(worker)
+
+
+def _end_for_parent() -> None:
+    while signal.sigwaitinfo([signal.SIGTERM]).si_pid != os.getppid():
+        pass
+    os._exit(0)
