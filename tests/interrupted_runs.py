@@ -208,7 +208,7 @@ def trial(setting: Setting, config: Path, folder: Path, moments: random.Random, 
         list[str]: The tensors that differ from the uninterrupted training's.
     """
     number = moments.choice([signal.SIGKILL, signal.SIGKILL, signal.SIGTERM])
-    moment = moments.uniform(0, seconds)
+    moment = moments.uniform(0.2, 1) * seconds  # Before that, the Runner is built.
     training = Training(setting, config, folder)
     if training.wait(moment):
         print(f'  ended before {moment:.2f} s', end='')

@@ -128,3 +128,8 @@ def state_of(runner):
         iteration=runner.iter,
         losses=runner.message_hub.get_scalar('train/loss').data[0].tolist(),
     )
+
+
+def log_of(work_dir):
+    """The logs of all runs in a folder."""
+    return '\n'.join(file.read_text() for file in sorted(work_dir.glob('*/*.log')))

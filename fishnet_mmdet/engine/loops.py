@@ -7,7 +7,7 @@ from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop
 from torch import nn
 
 from .divergence import divergence_named
-from .randomness import EPOCH, MODEL, seed_generators, seed_loader
+from .randomness import EPOCH, MODEL, VALIDATION, seed_generators, seed_loader
 
 
 class EpochLoop(EpochBasedTrainLoop):
@@ -35,7 +35,7 @@ class EpochLoop(EpochBasedTrainLoop):
             self.run_epoch()
             self._decide_current_val_interval()
             if self._validates():
-                self.runner.val_loop.run()
+                _validate(self)
         self.runner.call_hook('after_train')
         return self.runner.model
 
@@ -93,7 +93,7 @@ class IterationLoop(IterBasedTrainLoop):
             self.run_iter(next(self.dataloader_iterator))
             self._decide_current_val_interval()
             if self._validates():
-                self.runner.val_loop.run()
+                _validate(self)
         self.runner.call_hook('after_train_epoch')
         self.runner.call_hook('after_train')
         return self.runner.model
@@ -109,9 +109,14 @@ class IterationLoop(IterBasedTrainLoop):
         return begun and (self._iter % self.val_interval == 0 or self._iter == self._max_iters)
 
 
+def _validate(loop: Union[EpochLoop, IterationLoop]) -> None:
+    seed_generators(loop.runner.seed, loop.iter, VALIDATION)
+    loop.runner.val_loop.run()
+
+
 def _validate_if_missed(loop: Union[EpochLoop, IterationLoop]) -> None:
     """Validates if validation was due after the iteration of the checkpoint, and the run ended before or in it."""
     loop._decide_current_val_interval()
     if loop._validates() and loop.runner.message_hub.get_info('evaluated_iter', None) != loop.iter:
         loop.runner.logger.info('The checkpoint is older than the validation that was due: validating first.')
-        loop.runner.val_loop.run()
+        _validate(loop)

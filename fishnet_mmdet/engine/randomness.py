@@ -16,7 +16,7 @@ from torch.utils.data import BatchSampler, DataLoader
 from ..errors import FishNetError
 
 # What random numbers are for. Each purpose has numbers of its own.
-START, EPOCH, MODEL, IMAGE = range(4)
+START, EPOCH, MODEL, IMAGE, VALIDATION = range(5)
 
 
 def seed_generators(*key: int) -> None:

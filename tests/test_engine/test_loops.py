@@ -15,7 +15,7 @@ BY_ITERATIONS = dict(
     param_scheduler=dict(type='ExponentialLR', gamma=0.8, by_epoch=False),
 )
 ENDLESS = dict(type='InfiniteSampler', shuffle=True)
-BFLOAT16 = dict(type='fishnet_mmdet.BFloat16OptimWrapper', optimizer=dict(type='SGD', lr=0.1, momentum=0.9))
+BFLOAT16 = dict(type='fishnet_mmdet.engine.BFloat16OptimWrapper', optimizer=dict(type='SGD', lr=0.1, momentum=0.9))
 
 
 @pytest.mark.parametrize('settings', [BY_EPOCHS, EVERY_2_ITERATIONS, BY_ITERATIONS], ids=['epochs', 'mid-epoch', 'iterations'])
