@@ -13,6 +13,7 @@ import importlib
 import os
 import random
 import signal
+import socket
 import sys
 import tempfile
 import time
@@ -114,14 +115,14 @@ class Training:
         setting (Setting): How to train.
         config (Path): The config file.
         work_dir (Path): The folder of the run. A second training in it continues the first.
-        port (int): A free port.
     """
 
-    def __init__(self, setting: Setting, config: Path, work_dir: Path, port: int = 29650) -> None:
+    def __init__(self, setting: Setting, config: Path, work_dir: Path) -> None:
         self.arguments = [str(config), '--work-dir', str(work_dir), '--resume', *(['--amp'] if setting.amp else [])]
         self.work_dir = work_dir
         self.log = work_dir.with_suffix('.log')
         self.statuses: Dict[int, int] = {}
+        port = free_port()
         self.pids = [self._fork(rank, setting.processes, port) for rank in range(setting.processes)]
 
     def _fork(self, rank: int, processes: int, port: int) -> int:
@@ -176,6 +177,13 @@ class Training:
         """Waits for the end, and returns the exit statuses."""
         self.wait()
         return [self.statuses[pid] for pid in self.pids]
+
+
+def free_port() -> int:
+    """A port that nothing uses. That of a training just killed is taken until its workers have noticed its end."""
+    with socket.socket() as one:
+        one.bind(('127.0.0.1', 0))
+        return one.getsockname()[1]
 
 
 def tensors_of(work_dir: Path) -> dict:

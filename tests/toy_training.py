@@ -1,6 +1,8 @@
 """A training of milliseconds, with everything that a resumed run must repeat: dropout, augmentation, momentum, a schedule."""
 
 import random
+from contextlib import contextmanager
+from unittest import mock
 
 import numpy as np
 import torch
@@ -110,11 +112,20 @@ def toy_config(work_dir, workers=0, persistent=False, **settings):
 
 def toy_training(work_dir, at=None, **settings):
     """Trains, and returns the runner. ``at``: an iteration and what is called before it."""
-    runner = build_runner(toy_config(work_dir, **settings))
-    if at:
-        runner.register_hook(At(*at))
-    runner.train()
-    return runner
+    with quick():
+        runner = build_runner(toy_config(work_dir, **settings))
+        if at:
+            runner.register_hook(At(*at))
+        runner.train()
+        return runner
+
+
+@contextmanager
+def quick():
+    """Leaves out what takes mmengine most of the time: asking for compilers, and the layout of the config's text."""
+    text = mock.patch('mmengine.config.config.FormatCode', lambda text, **_: (text, True))
+    with mock.patch('mmengine.runner.runner.collect_env', dict), text:
+        yield
 
 
 def state_of(runner):

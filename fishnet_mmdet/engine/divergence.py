@@ -13,9 +13,8 @@ from torch import nn
 from ..errors import FishNetError
 
 WHAT_TO_TRY = (
-    'Try a lower learning rate (--cfg-options optim_wrapper.optimizer.lr={lower:g}; --auto-scale-lr if the batch is not the '
-    "config's), a longer warm-up, clipped gradients (optim_wrapper.clip_grad.max_norm=5), or training without --amp. "
-    'Frozen BN needs pretrained weights'
+    "Try a lower learning rate{option}, --auto-scale-lr if the batch is not the config's, a longer warm-up, clipped gradients "
+    '(optim_wrapper.clip_grad.max_norm=5), or training without --amp. Frozen BN needs pretrained weights'
 )
 
 
@@ -77,11 +76,12 @@ def infinite_weights(model: nn.Module) -> List[str]:
 
 def message(runner: Runner, what: str) -> str:
     """The message that training diverged in the present iteration."""
-    rates = [rate for group in runner.optim_wrapper.get_lr().values() for rate in group]
+    rate = ((runner.cfg.get('optim_wrapper') or {}).get('optimizer') or {}).get('lr')
+    option = f' (--cfg-options optim_wrapper.optimizer.lr={rate / 10:g})' if rate else ''
     kept = f'. The last checkpoint is {runner.last_saved}' if runner.last_saved else ''
     return (
         f'training diverged in epoch {runner.epoch + 1}, iteration {runner.iter + 1}: {what}. '
-        f'{WHAT_TO_TRY.format(lower=max(rates) / 10)}{kept}'
+        f'{WHAT_TO_TRY.format(option=option)}{kept}'
     )
 
 

@@ -64,7 +64,7 @@ class InterruptHook(Hook):
         """
         number = torch.tensor(self.received)
         all_reduce(number, 'max')
-        if number and _stepped(runner):
+        if number and stepped(runner):
             hook = next((hook for hook in runner.hooks if isinstance(hook, CheckpointHook)), None)
             if hook and runner.saved_iter != runner.iter + 1:
                 hook.save_interrupted(runner)
@@ -78,7 +78,7 @@ class InterruptHook(Hook):
             SystemExit: To end the process.
         """
         # In validation the weights may be those of EMA, so nothing is saved here. Processes have no iteration to agree on.
-        if self.received and not is_distributed() and runner.saved_iter == runner.iter:
+        if self.received and not is_distributed() and runner.saved_iter == runner.iter and stepped(runner):
             hook = next((hook for hook in runner.hooks if isinstance(hook, CheckpointHook)), None)
             self._end(runner, self.received, runner.iter, hook and hook.last_ckpt)
 
@@ -90,8 +90,8 @@ class InterruptHook(Hook):
         raise SystemExit(128 + number)
 
 
-def _stepped(runner: Runner) -> bool:
-    """Whether the optimizer made a step in this iteration, so that no gradients are left to save."""
+def stepped(runner: Runner) -> bool:
+    """Whether the optimizer made a step in the last iteration, so that no gradients are left to save."""
     wrapper = runner.optim_wrapper
     wrappers = wrapper.values() if isinstance(wrapper, OptimWrapperDict) else [wrapper]
     return all(one.should_update() for one in wrappers)

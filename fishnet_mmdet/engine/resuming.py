@@ -114,6 +114,8 @@ def differences(runner: Runner, meta: Mapping[str, Any]) -> Iterator[str]:
     """
     if not isinstance(meta.get('run'), dict):
         yield 'the checkpoint is not of tools/train.py, or of an older release'
+    if meta.get('run', {}).get('accumulating'):
+        yield 'the checkpoint does not hold the gradients that were accumulated for the next step of the optimizer'
     for name, now in facts(runner).items():
         before = meta.get('run', {}).get(name, now)
         if before != now:

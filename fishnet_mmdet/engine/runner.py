@@ -19,7 +19,7 @@ from ..checkpoints import check_fits
 from ..errors import FishNetError
 from .checkpoint_hook import CheckpointHook
 from .divergence import CheckLossHook, check_weights, infinite_weights
-from .interruption import InterruptHook, keep_workers_alive
+from .interruption import InterruptHook, keep_workers_alive, stepped
 from .loops import EpochLoop, IterationLoop
 from .randomness import START, seed_generators
 from .resuming import differences, facts, newest_whole_checkpoint, training_state
@@ -188,10 +188,11 @@ class Runner(mmengine.runner.Runner):
             raise FishNetError(f'{file} cannot be written: {error.strerror}. {self._what_is_left()}') from error
 
     def _place(self, meta: dict) -> dict:
-        """Where in the epoch a checkpoint is."""
+        """Where in the epoch a checkpoint is, and whether it is between two steps of the optimizer."""
         loop = self.train_loop
         inside = isinstance(loop, EpochLoop) and meta.get('epoch') == self.epoch and meta.get('iter', 0) > loop.epoch_start
-        return dict(position=meta['iter'] - loop.epoch_start if inside else 0, batches=len(loop.dataloader))
+        position = meta['iter'] - loop.epoch_start if inside else 0
+        return dict(position=position, batches=len(loop.dataloader), accumulating=not stepped(self))
 
     @contextmanager
     def _full_disk_named(self) -> Iterator[None]:

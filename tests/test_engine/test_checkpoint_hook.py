@@ -1,5 +1,6 @@
 """At each moment the work dir has a whole checkpoint."""
 
+import itertools
 import os
 
 import pytest
@@ -9,7 +10,7 @@ from toy_training import Killed, kill, state_of, toy_training
 
 from fishnet_mmdet.errors import FishNetError
 
-KEEP_1 = dict(default_hooks=dict(checkpoint=dict(type='CheckpointHook', max_keep_ckpts=1)))
+KEEP_1 = dict(default_hooks=dict(checkpoint=dict(type='CheckpointHook', interval=1, max_keep_ckpts=1)))
 
 
 def names(folder):
@@ -88,8 +89,8 @@ def test_killed_while_it_writes(share, tmp_path, monkeypatch):
 @pytest.mark.skipif(not os.path.exists('/dev/full'), reason='this system has no /dev/full, on which every write fails')
 @pytest.mark.parametrize('name', ['epoch_2.pth', 'best_accuracy_epoch_2.pth', 'last_checkpoint'])
 def test_full_disk(name, tmp_path, monkeypatch):
-    scores = iter([1.0, 2.0, 3.0])
-    monkeypatch.setattr('toy_training.Score.compute_metrics', lambda self, results: dict(accuracy=next(scores)))
+    scores = itertools.count()
+    monkeypatch.setattr('toy_training.Score.compute_metrics', lambda self, results: dict(accuracy=float(next(scores))))
     part = tmp_path / f'.{name}.part'
     with pytest.raises(FishNetError, match='No space left on device') as stop:
         toy_training(tmp_path, at=(6, lambda: part.symlink_to('/dev/full')))

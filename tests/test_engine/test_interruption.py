@@ -44,9 +44,12 @@ def test_accumulated_gradients_are_used_first(tmp_path):
     settings = dict(optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.1, momentum=0.9), accumulative_counts=3))
     whole = state_of(toy_training(tmp_path / 'whole', **settings))
     with pytest.raises(SystemExit):
-        toy_training(tmp_path / 'ended', at=(4, send(signal.SIGTERM)), **settings)
+        toy_training(tmp_path / 'ended', at=(5, send(signal.SIGTERM)), **settings)
     assert torch.load(tmp_path / 'ended/interrupted.pth', weights_only=True)['meta']['iter'] == 6
     torch.testing.assert_close(state_of(toy_training(tmp_path / 'ended', **settings)), whole, rtol=0, atol=0)
+    assert 'may differ' not in log_of(tmp_path / 'ended')
+    toy_training(tmp_path / 'ended', load_from=str(tmp_path / 'whole/epoch_1.pth'), **settings)
+    assert 'does not hold the gradients' in log_of(tmp_path / 'ended')
 
 
 def test_validation_ends_at_once(tmp_path, monkeypatch):

@@ -6,7 +6,7 @@ from toy_training import Killed, kill, state_of, toy_config, toy_training
 
 from fishnet_mmdet.engine.building import build_runner
 
-HOOK = dict(type='CheckpointHook', save_best='accuracy', rule='greater')
+HOOK = dict(type='CheckpointHook', interval=1, save_best='accuracy', rule='greater')
 BY_EPOCHS = dict()
 EVERY_2_ITERATIONS = dict(default_hooks=dict(checkpoint=dict(HOOK, interval=2, by_epoch=False, max_keep_ckpts=1)))
 BY_ITERATIONS = dict(
