@@ -12,6 +12,7 @@ import contextlib
 import importlib
 import os
 import random
+import shutil
 import signal
 import socket
 import sys
@@ -216,17 +217,15 @@ def trial(setting: Setting, config: Path, folder: Path, moments: random.Random, 
         list[str]: The tensors that differ from the uninterrupted training's.
     """
     number = moments.choice([signal.SIGKILL, signal.SIGKILL, signal.SIGTERM])
-    moment = moments.uniform(0.2, 1) * seconds  # Before that, the Runner is built.
-    training = Training(setting, config, folder)
-    if training.wait(moment):
-        print(f'  ended before {moment:.2f} s', end='')
-    else:
-        training.kill(number)
-        saved = sorted(file.name for file in folder.glob('*.pth'))
-        print(
-            f'  {signal.Signals(number).name} after {moment:.2f} s of {seconds:.2f} s, left {", ".join(saved) or "nothing"}',
-            end='',
-        )
+    while True:
+        moment = moments.uniform(0.4, 1) * seconds  # Before that, the Runner is built, and nothing is saved.
+        training = Training(setting, config, folder)
+        if not training.wait(moment):
+            break
+        shutil.rmtree(folder)  # It ended before it could be killed.
+    training.kill(number)
+    saved = ', '.join(sorted(file.name for file in folder.glob('*.pth'))) or 'nothing'
+    print(f'  {signal.Signals(number).name} after {moment:.2f} s of {seconds:.2f} s, left {saved}', end='')
     resumed = Training(setting, config, folder)
     if any(resumed.finish()):
         return [f'exit status {resumed.statuses}: {resumed.log}']
@@ -238,6 +237,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--kills', type=int, default=20, metavar='N')
     parser.add_argument('--seed', type=int, default=int(time.time()))
+    parser.add_argument('--only', default='', metavar='TEXT', help='only settings whose name begins with this text')
     parser.add_argument('--folder', type=Path, help='where to train; default: a temporary folder')
     args = parser.parse_args()
     with contextlib.ExitStack() as stack:
@@ -246,9 +246,10 @@ def main() -> None:
         save_time()
         moments = random.Random(args.seed)
         data_root = write_data(folder)
+        names = [name for name in SETTINGS if name.startswith(args.only)]
         references, equal = {}, 0
         for number in range(args.kills):
-            name = list(SETTINGS)[number % len(SETTINGS)]
+            name = names[number % len(names)]
             setting = SETTINGS[name]
             config = folder / f'{list(SETTINGS).index(name)}.py'
             if name not in references:

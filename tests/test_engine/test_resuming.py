@@ -23,7 +23,7 @@ def run(tmp_path_factory):
     for name in os.listdir(folder):
         # In the order of the epochs.
         if name.startswith('epoch_'):
-            os.utime(folder / name, [time.time() - 100 + int(name[6])] * 2)
+            os.utime(folder / name, (time.time() - 100 + int(name[6]),) * 2)
     return folder
 
 
