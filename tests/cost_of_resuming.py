@@ -2,7 +2,7 @@
 
     python tests/cost_of_resuming.py
 
-A checkpoint is that of FishNet-150 with momentum: the weights and the optimizer's state, 200 MB.
+A checkpoint is that of FishNet-150 with momentum: the weights and the optimizer's state, 174 MB.
 """
 
 import io

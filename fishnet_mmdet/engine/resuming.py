@@ -60,7 +60,7 @@ def newest_whole_checkpoint(work_dir: str, trusted: bool = False) -> Optional[st
         check_trust(file, trusted)
         try:
             training_state(str(file), trusted)
-        except FishNetError as error:
+        except ValueError as error:  # a FishNetError, or a name that no file can have
             print_log(f'passed over: {error}', logger='current')
         else:
             return str(file)
