@@ -61,9 +61,16 @@ def divergence_named(runner: Runner) -> Iterator[None]:
     except FishNetError:
         raise
     except Exception as error:  # an assertion in mmdet, an error of SciPy's matching ...
-        if infinite_weights(runner.model):
+        if _has_infinite_weights(runner.model):
             raise FishNetError(message(runner, f'with NaN weights, {type(error).__name__}: {str(error):.200}')) from error
         raise
+
+
+def _has_infinite_weights(model: nn.Module) -> bool:
+    try:
+        return bool(infinite_weights(model))
+    except RuntimeError:  # The device itself has failed.
+        return False
 
 
 def infinite_weights(model: nn.Module) -> List[str]:

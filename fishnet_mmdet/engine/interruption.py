@@ -17,7 +17,8 @@ from torch.utils.data import DataLoader
 from .checkpoint_hook import CheckpointHook
 
 #: What ends a run: schedulers and torchrun, Ctrl-C, and Slurm's warning before the time limit (``--signal=USR1@120``).
-SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+#: Windows has the first two.
+SIGNALS = tuple(getattr(signal, name) for name in ('SIGTERM', 'SIGINT', 'SIGUSR1') if hasattr(signal, name))
 
 
 class InterruptHook(Hook):
@@ -103,9 +104,9 @@ def keep_workers_alive(loader: DataLoader) -> None:
 
 
 def _init_worker(init: Optional[Callable[[int], None]], worker: int) -> None:
-    for number in (signal.SIGINT, signal.SIGUSR1):
+    for number in SIGNALS[1:]:
         signal.signal(number, signal.SIG_IGN)
-    if hasattr(signal, 'sigwaitinfo'):  # not on macOS
+    if hasattr(signal, 'sigwaitinfo'):  # not on macOS and Windows
         # The training process sends SIGTERM to workers that do not end by themselves, so not every one is ignored.
         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
         threading.Thread(target=_end_for_parent, daemon=True).start()

@@ -14,9 +14,11 @@ def part_of(file: Path) -> Path:
 def publish(file: Path) -> None:
     """Gives a file that was written as :func:`part_of` says its name, when all of it is on the disk."""
     part = part_of(file)
-    with open(part, 'rb') as written:
+    with open(part, 'rb+') as written:
         os.fsync(written.fileno())
     os.replace(part, file)
+    if os.name == 'nt':  # Windows cannot sync a folder.
+        return
     # The new name is on the disk when the folder is.
     folder = os.open(file.parent, os.O_RDONLY)
     try:
