@@ -18,8 +18,17 @@ ENDLESS = dict(type='InfiniteSampler', shuffle=True)
 BFLOAT16 = dict(type='fishnet_mmdet.engine.BFloat16OptimWrapper', optimizer=dict(type='SGD', lr=0.1, momentum=0.9))
 
 
-@pytest.mark.parametrize('settings', [BY_EPOCHS, EVERY_2_ITERATIONS, BY_ITERATIONS], ids=['epochs', 'mid-epoch', 'iterations'])
-@pytest.mark.parametrize('workers, persistent', [(0, False), (2, False), (2, True)])
+@pytest.mark.parametrize(
+    'settings, workers, persistent',
+    [
+        (BY_EPOCHS, 0, False),
+        (BY_EPOCHS, 2, True),
+        (EVERY_2_ITERATIONS, 0, False),
+        (EVERY_2_ITERATIONS, 2, False),
+        (BY_ITERATIONS, 0, False),
+        (BY_ITERATIONS, 1, True),
+    ],
+)
 def test_killed_and_resumed(settings, workers, persistent, tmp_path):
     loading = dict(workers=workers, persistent=persistent)
     whole = state_of(toy_training(tmp_path / 'whole', **loading, **settings))
@@ -33,8 +42,8 @@ def test_killed_and_resumed(settings, workers, persistent, tmp_path):
 
 
 def test_the_number_of_workers_changes_nothing(tmp_path):
-    runs = [state_of(toy_training(tmp_path / str(workers), workers=workers)) for workers in (0, 1, 3)]
-    torch.testing.assert_close(runs[1:], [runs[0]] * 2, rtol=0, atol=0)
+    runs = [state_of(toy_training(tmp_path / str(workers), workers=workers)) for workers in (0, 2)]
+    torch.testing.assert_close(runs[1], runs[0], rtol=0, atol=0)
 
 
 @pytest.mark.parametrize(
