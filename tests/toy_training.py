@@ -84,7 +84,8 @@ def toy_config(work_dir, workers=0, persistent=False, **settings):
         batch_size=3,
         num_workers=workers,
         persistent_workers=persistent,
-        dataset=dict(type='toy_training.ToyImages'),
+        # Without mmengine's copy of the data in one array, for which it collects all garbage.
+        dataset=dict(type='toy_training.ToyImages', serialize_data=False),
         sampler=dict(type='DefaultSampler', shuffle=True),
     )
     config = dict(
