@@ -70,7 +70,7 @@ class InterruptHook(Hook):
             if hook and runner.saved_iter != runner.iter + 1:
                 hook.save_interrupted(runner)
             barrier()  # The main process writes, and a launcher kills it when another process ends.
-            self._end(runner, int(number), runner.iter + 1, hook and hook.last_ckpt)
+            self._end(runner, int(number), runner.iter + 1)
 
     def after_val_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=None) -> None:
         """Ends a single process if its iteration is saved.
@@ -80,12 +80,13 @@ class InterruptHook(Hook):
         """
         # In validation the weights may be those of EMA, so nothing is saved here. Processes have no iteration to agree on.
         if self.received and not is_distributed() and runner.saved_iter == runner.iter and stepped(runner):
-            hook = next((hook for hook in runner.hooks if isinstance(hook, CheckpointHook)), None)
-            self._end(runner, self.received, runner.iter, hook and hook.last_ckpt)
+            self._end(runner, self.received, runner.iter)
 
     @staticmethod
-    def _end(runner: Runner, number: int, iteration: int, checkpoint: Optional[str]) -> None:
-        saved = f'saved as {checkpoint}; --resume continues' if checkpoint else 'not saved: the config has no CheckpointHook'
+    def _end(runner: Runner, number: int, iteration: int) -> None:
+        saved = 'not saved: the config has no CheckpointHook'
+        if runner.saved_iter == iteration:
+            saved = f'saved as {runner.last_saved}; --resume continues'
         runner.logger.warning(f'{signal.Signals(number).name}: training ends after iteration {iteration}, {saved}')
         runner.visualizer.close()
         raise SystemExit(128 + number)
