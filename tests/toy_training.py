@@ -3,6 +3,7 @@
 import random
 from contextlib import contextmanager
 from unittest import mock
+from uuid import uuid4
 
 import numpy as np
 import torch
@@ -91,6 +92,8 @@ def toy_config(work_dir, workers=0, persistent=False, **settings):
     config = dict(
         model=dict(type='toy_training.ToyModel'),
         work_dir=str(work_dir),
+        # mmengine keeps what a run logs under its name, which is the second in which it begins.
+        experiment_name=str(uuid4()),
         train_dataloader=loader,
         train_cfg=dict(by_epoch=True, max_epochs=3),
         optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.1, momentum=0.9)),
