@@ -12,6 +12,7 @@ from mmengine.dataset import BaseDataset
 from mmengine.evaluator import BaseMetric
 from mmengine.hooks import Hook
 from mmengine.model import BaseModel
+from mmengine.runner import EpochBasedTrainLoop
 
 from fishnet_mmdet.engine.building import build_runner
 
@@ -55,6 +56,10 @@ class Score(BaseMetric):
 
     def compute_metrics(self, results):
         return dict(accuracy=sum(results))
+
+
+class OwnLoop(EpochBasedTrainLoop):
+    """A loop of a user."""
 
 
 class At(Hook):

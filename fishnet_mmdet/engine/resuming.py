@@ -13,6 +13,7 @@ from mmengine.runner import Runner
 from ..checkpoints.reading import check_trust, read_checkpoint
 from ..errors import FishNetError
 from .config_tree import type_of, walk
+from .loops import EpochLoop, IterationLoop
 
 #: Parts of a config that decide which weights training ends with.
 SETTINGS = ('model', 'train_dataloader', 'optim_wrapper', 'param_scheduler', 'train_cfg', 'custom_hooks', 'auto_scale_lr')
@@ -114,6 +115,8 @@ def differences(runner: Runner, meta: Mapping[str, Any]) -> Iterator[str]:
     """
     if not isinstance(meta.get('run'), dict):
         yield 'the checkpoint is not of tools/train.py, or of an older release'
+    if not isinstance(runner.train_loop, (EpochLoop, IterationLoop)):
+        yield f'{type(runner.train_loop).__name__} draws random numbers that depend on what was drawn before'
     if meta.get('run', {}).get('accumulating'):
         yield 'the checkpoint does not hold the gradients that were accumulated for the next step of the optimizer'
     for name, now in facts(runner).items():

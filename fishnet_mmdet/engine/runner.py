@@ -128,18 +128,19 @@ class Runner(mmengine.runner.Runner):
         try:
             # On the CPU, because the optimizer moves its state to the device of the weights by itself.
             super().resume(filename, resume_optimizer, resume_param_scheduler, map_location='cpu')
+            meta = self._resumed or {}
+            if isinstance(self.train_loop, EpochLoop):
+                self.train_loop.go_to(_position(self.train_loop, meta))
+            why = list(differences(self, meta))
         except FishNetError:
             raise
-        except (AssertionError, AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        except (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError) as error:
             raise FishNetError(
                 f'{filename} does not fit this config, whose optimizer, schedule or hooks differ from those of training '
                 f'({type(error).__name__}: {str(error):.200}): take the config that training saved in the work dir'
             ) from error
         self.last_saved, self.saved_iter = filename, self.iter
-        meta = self._resumed or {}
-        if isinstance(self.train_loop, EpochLoop):
-            self.train_loop.go_to(_position(self.train_loop, meta))
-        if why := list(differences(self, meta)):
+        if why:
             self.logger.warning(
                 f'The weights at the end may differ from those of an uninterrupted run. Reasons: {"; ".join(why)}.'
             )

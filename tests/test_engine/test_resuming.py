@@ -111,6 +111,8 @@ def test_code_in_the_config_of_a_checkpoint_does_not_run(work_dir, tmp_path):
         (lambda c: c['state_dict'].update({'norm.weight': torch.ones(7)}), r'norm.weight is \(7,\) and should be \(4,\)'),
         (lambda c: c['optimizer']['param_groups'].append({'params': []}), 'does not fit this config.*parameter group'),
         (lambda c: c['message_hub'].clear(), 'does not fit this config'),
+        (lambda c: c['meta'].update(run=5), 'does not fit this config'),
+        (lambda c: c['meta']['run'].update(batches=0), 'does not fit this config.*ZeroDivisionError'),
     ],
 )
 def test_a_checkpoint_that_cannot_be_resumed(change, text, work_dir, tmp_path):
@@ -138,6 +140,7 @@ def test_an_exact_resume_says_nothing(work_dir):
     'settings, said',
     [
         (dict(optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.2, momentum=0.9))), 'other settings of optim_wrapper'),
+        (dict(train_cfg=dict(type='toy_training.OwnLoop', max_epochs=3)), 'OwnLoop draws random numbers'),
         (dict(workers=1), 'other settings of train_dataloader'),
         (dict(custom_hooks=[dict(type='EarlyStoppingHook', monitor='accuracy', rule='greater')]), 'EarlyStoppingHook keeps'),
     ],
