@@ -36,9 +36,13 @@ def run(main: Callable[[List[str]], None], arguments: List[str]) -> None:
     if not torch.cuda.is_available():
         keep_freed_memory()
     try:
-        main(arguments)
+        status = _status_of(main, arguments)
+        # Everything is on disk.
         if gloo := torch.distributed.is_initialized() and torch.distributed.get_backend() == 'gloo':
             torch.distributed.barrier()
+    except KeyboardInterrupt:
+        print('interrupted', file=sys.stderr)
+        sys.exit(128 + signal.SIGINT)
     except FishNetError as error:
         # An error in a dataloader's worker arrives as text, with the worker's stack trace before the message.
         fail(str(error).rpartition('FishNetError: ')[2].strip(), ranks()[1] and WAIT + TURN * ranks()[1])
@@ -47,7 +51,20 @@ def run(main: Callable[[List[str]], None], arguments: List[str]) -> None:
             raise
         fail('the connection to another process broke: that process was killed, or its error is above', AFTERMATH)
     if gloo:
-        leave(0)
+        leave(status)
+    if status:
+        sys.exit(status)
+
+
+def _status_of(main: Callable[[List[str]], None], arguments: List[str]) -> int:
+    """Runs a command, and returns its exit status. A signal that ends training sets one, in all processes."""
+    try:
+        main(arguments)
+    except SystemExit as end:
+        if not isinstance(end.code, (int, type(None))):
+            raise
+        return end.code or 0
+    return 0
 
 
 def fail(message: str, wait: float) -> NoReturn:

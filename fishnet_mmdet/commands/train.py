@@ -7,13 +7,12 @@ from typing import List, Optional
 
 from mmengine.config import Config
 from mmengine.logging import print_log
-from mmengine.runner import find_latest_checkpoint
 
 from ..checkpoints import trust_pickled_files
 from ..checkpoints.locate import is_first_of_machine
 from ..engine.building import build_runner
 from ..engine.checks import check_checkpoint, check_data, check_initialisation
-from ..engine.class_names import check_checkpoint_classes, check_num_classes, check_same_classes
+from ..engine.class_names import check_num_classes, check_same_classes
 from ..engine.configs import learning_rate_note, scale_learning_rate, use_mixed_precision
 from ..engine.evaluator_files import check_evaluator_files
 from ..engine.from_scratch import train_from_scratch
@@ -41,11 +40,10 @@ def main(argv: Optional[List[str]] = None) -> None:
     check_evaluator_files(cfg, dataloaders)
     classes = check_same_classes(cfg, dataloaders)
     check_initialisation(cfg)
-    if checkpoint := checkpoint_to_load(cfg):
-        cfg.load_from = check_checkpoint(checkpoint, args.trusted)
-        if cfg.get('resume'):
-            check_checkpoint_classes(classes, cfg.load_from, args.trusted)
+    if cfg.get('load_from'):
+        cfg.load_from = check_checkpoint(cfg.load_from, args.trusted)
     runner = build_runner(cfg)
+    runner.trusted, runner.classes = args.trusted, classes
     check_num_classes(runner.model, classes)
     runner.register_hook(FaultyImagesHook())
     for note in notes:
@@ -86,7 +84,7 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
         nargs='?',
         const='auto',
         metavar='CHECKPOINT',
-        help='continue from this checkpoint; without a file, from the latest one in the work dir',
+        help='continue from this checkpoint; without a file, from the newest whole one in the work dir',
     )
     add_strict_data(parser)
     add_trusted(parser)
@@ -144,10 +142,3 @@ def own_data_dir(cfg: Config) -> Path:
     """The folder for the config of own data, and for files that are made of the data."""
     # Not the work dir itself: a Runner saves the full config there, under the name of the config that it runs.
     return Path(cfg.work_dir) / 'own_data'
-
-
-def checkpoint_to_load(cfg: Config) -> Optional[str]:
-    """The checkpoint that the Runner will load: ``load_from``, or the latest one of the work dir for an automatic resume."""
-    if cfg.get('load_from') or not cfg.get('resume'):
-        return cfg.get('load_from')
-    return find_latest_checkpoint(cfg.work_dir) if Path(cfg.work_dir).is_dir() else None

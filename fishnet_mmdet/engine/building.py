@@ -2,16 +2,17 @@
 
 import traceback
 
+import mmengine.runner
 from mmdet.utils import setup_cache_size_limit_of_dynamo
 from mmengine.config import Config
 from mmengine.registry import RUNNERS
-from mmengine.runner import Runner
 
 from ..errors import FishNetError
+from .runner import Runner
 
 
-def build_runner(cfg: Config) -> Runner:
-    """The Runner of a config, as mmdet's own tools build it.
+def build_runner(cfg: Config) -> mmengine.runner.Runner:
+    """The Runner of a config, as mmdet's own tools build it: ours, unless the config names another one.
 
     Raises:
         FishNetError: If a part of the config cannot be built, such as a neck with ``num_outs=0``.
