@@ -16,7 +16,7 @@ from .first_convolution import FIRST, adapt
 from .locate import by_hand, find, find_local, is_first_of_machine, local_file
 from .matching import COUNT, check_numbers, differences
 from .names import RELEASES
-from .reading import check_trust, file_format, read_checkpoint, weights_in
+from .reading import check_trust, read_checkpoint, weights_in
 from .text import shown, some
 from .urls import is_remote, printable
 
@@ -44,8 +44,7 @@ def check_pretrained(checkpoint: str, trusted: bool = False) -> None:
                 raise FishNetError(f'{error}; {FROM_SCRATCH}') from error
         return
     file = find_local(checkpoint)
-    if os.path.exists(file):
-        file_format(file)
+    if os.path.isfile(file):
         return
     names = [name for name, release in RELEASES.items() if file.name in (name, release.file_name)]
     option = '--cfg-options model.backbone.init_cfg.checkpoint='
