@@ -1,6 +1,5 @@
 """Reading an annotation file in COCO's format. Only the outline is checked here; ``coco_checks.py`` checks the entries."""
 
-import gc
 import json
 import os
 from collections import Counter
@@ -100,8 +99,6 @@ def _read_bytes(path: str, backend_args: Optional[dict]) -> bytes:
 
 
 def _parse(path: str, data: bytes) -> object:
-    collects = gc.isenabled()
-    gc.disable()  # it would look through millions of new objects again and again: half of the time for COCO's file
     try:
         return json.loads(data.decode())
     except UnicodeDecodeError as error:
