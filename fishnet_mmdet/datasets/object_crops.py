@@ -20,8 +20,9 @@ from .reading import FaultyImages, decode, read_content
 class ObjectCrops(ClassificationDataset):
     """The objects of a data set in COCO's format: a square crop around each box, with the class of the box as its label.
 
-    Crowds and boxes with a side of less than one pixel are skipped. With ``background``, a data set of one class can be
-    classified too: crops without an object in their middle are a further class.
+    Crowds and boxes with a side of less than one pixel are skipped, and so are faulty annotations (``coco_checks.FAULTS``),
+    which the log counts. With ``background``, a data set of one class can be classified too: crops without an object in
+    their middle are a further class.
 
     Args:
         data_root (str): Folder of the data set.
@@ -40,7 +41,7 @@ class ObjectCrops(ClassificationDataset):
 
     Raises:
         FishNetError: If the annotations are missing or damaged, lack a class, or have no object of the classes. While
-            reading an image: if its file is missing or cannot be decoded.
+            reading an image: if its file is faulty and ``faulty_images`` does not skip it.
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class ObjectCrops(ClassificationDataset):
         self.background = background
         self.per_image = per_image
         self.backend_args = backend_args
-        #: Training lets it skip.
+        #: What happens to faulty images; a training sets one that skips them.
         self.faulty_images = FaultyImages()
         super().__init__(
             data_root,

@@ -17,8 +17,8 @@ from torch.utils.data import get_worker_info
 
 from ..errors import FishNetError
 
-#: Pixels that an image may have: OpenCV allows 2**30, which take 3 GB.
-MOST_PIXELS = 2**28
+#: Pixels that an image may have: Pillow's limit, where 3 bytes a pixel take 0.5 GB. OpenCV allows 2**30.
+MOST_PIXELS = 178_956_970
 #: Training stops where more than this share of the images that a process has read are faulty ...
 MOST_FAULTY = 0.1
 #: ... but not before this many are.
