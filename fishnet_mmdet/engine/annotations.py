@@ -55,8 +55,10 @@ def check_annotations(cfg: Config, dataloaders: Sequence[str], strict: bool = Fa
     for source in _sources(cfg, dataloaders):
         use = _use(cfg, source)
         summary = summarise(source.path, source.dataset.get('backend_args'), use, annotated=not _format_only(cfg, source))
-        note = compare_with_file(source.kind, dataset_classes(source.dataset), summary, f'{source.key}: {source.path}')
-        notes += [note] if note else []
+        # Crops find their classes by name, in any order, and say themselves which are missing.
+        if source.kind is not ObjectCrops:
+            note = compare_with_file(source.kind, dataset_classes(source.dataset), summary, f'{source.key}: {source.path}')
+            notes += [note] if note else []
         if not _is_plain(source.kind):
             continue
         totals = dict(images=summary.images, annotations=summary.annotations)
@@ -113,7 +115,23 @@ def _sources(cfg: Config, dataloaders: Sequence[str]) -> List[Source]:
                 # Without a storage of its own, a file that is not there belongs to a storage that the pipeline alone names.
                 if os.path.exists(path) or dataset.get('backend_args'):
                     found.append(Source(key, dataset, kind, path))
+                if key != 'train_dataloader':
+                    found += [Source(key, dataset, kind, other) for other in _other_truth(cfg, key, path)]
     return found
+
+
+def _other_truth(cfg: Config, key: str, path: str) -> List[str]:
+    """The local annotation files of a dataloader's evaluators that are not its data set's.
+
+    Raises:
+        FishNetError: If one does not exist.
+    """
+    evaluators = [one for one in _evaluators(cfg, key) if isinstance(one.get('ann_file'), str) and not one.get('backend_args')]
+    others = {one['ann_file'] for one in evaluators} - {path}
+    for other in others:
+        if '://' not in other and not os.path.exists(other):
+            raise FishNetError(f'the annotation file of {_evaluator_key(key)} is missing: {other} does not exist')
+    return sorted(other for other in others if not (os.path.exists(path) and os.path.samefile(path, other)))
 
 
 def _is_plain(kind: type) -> bool:
@@ -121,8 +139,12 @@ def _is_plain(kind: type) -> bool:
     return kind is ObjectCrops or kind.COCOAPI is COCO or issubclass(kind.COCOAPI, UsableCOCO)
 
 
-def _evaluators(cfg: Config, source: Source) -> List[dict]:
-    evaluator = cfg.get(source.key.replace('dataloader', 'evaluator')) or []
+def _evaluator_key(key: str) -> str:
+    return key.replace('dataloader', 'evaluator')
+
+
+def _evaluators(cfg: Config, key: str) -> List[dict]:
+    evaluator = cfg.get(_evaluator_key(key)) or []
     return [evaluator] if isinstance(evaluator, dict) else list(evaluator)
 
 
@@ -131,7 +153,7 @@ def _use(cfg: Config, source: Source) -> str:
     if source.kind is ObjectCrops:
         return CROPS
     metrics: List[str] = []
-    for evaluator in [] if source.training else _evaluators(cfg, source):
+    for evaluator in [] if source.training else _evaluators(cfg, source.key):
         metric = evaluator.get('metric') or ()
         metrics += [metric] if isinstance(metric, str) else metric
     with_mask = any(part.get('with_mask') for part in dicts_in(cfg[source.key]))
@@ -139,4 +161,4 @@ def _use(cfg: Config, source: Source) -> str:
 
 
 def _format_only(cfg: Config, source: Source) -> bool:
-    return not source.training and any(one.get('format_only') for one in _evaluators(cfg, source))
+    return not source.training and any(one.get('format_only') for one in _evaluators(cfg, source.key))

@@ -153,6 +153,17 @@ def test_data_sets_of_a_run_have_the_same_classes(shapes):
         check_same_classes(cfg, dataloaders)
 
 
+def test_the_truth_of_an_evaluator_is_checked_too(shapes, tmp_path):
+    root = make(shapes, tmp_path / 'damaged', next(fault for fault in FAULTS if fault.name == 'NaN in a box'), ['val'])
+    cfg = config(shapes, 'val')
+    cfg.test_evaluator.ann_file = f'{root}/annotations/instances_val.json'
+    with pytest.raises(FishNetError, match=f'faulty entries of {cfg.test_evaluator.ann_file}'):
+        check_data(cfg, ['test_dataloader'])
+    cfg.test_evaluator.ann_file = f'{root}/nowhere.json'
+    with pytest.raises(FishNetError, match='the annotation file of test_evaluator is missing: .*nowhere.json does not exist'):
+        check_data(cfg, ['test_dataloader'])
+
+
 @pytest.mark.parametrize('fault', [fault for fault in FAULTS if fault.kind == 'images'], ids=lambda fault: fault.name)
 def test_images(shapes, tmp_path, fault, mmengine_log):
     for split, (ending, words) in (('train', fault.training), ('val', fault.testing)):
