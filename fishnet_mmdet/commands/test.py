@@ -15,7 +15,6 @@ from ..engine.building import build_runner
 from ..engine.checks import check_checkpoint, check_data
 from ..engine.class_names import check_checkpoint_classes, check_num_classes, check_same_classes
 from ..engine.dumping import DumpPredictions
-from ..engine.evaluator_files import check_evaluator_files
 from ..engine.hooks import FaultyImagesHook
 from ..engine.metrics import choose_metrics
 from ..errors import FishNetError
@@ -36,7 +35,6 @@ def main(argv: Optional[List[str]] = None) -> None:
     if args.eval or args.tta:
         choose_metrics(cfg, args.eval, tta=args.tta)
     notes = check_data(cfg, ['test_dataloader'], args.strict_data)
-    check_evaluator_files(cfg, ['test_dataloader'])
     cfg.load_from = args.checkpoint = check_checkpoint(args.checkpoint, args.trusted)
     classes = check_same_classes(cfg, ['test_dataloader'])
     check_checkpoint_classes(classes, args.checkpoint, args.trusted)

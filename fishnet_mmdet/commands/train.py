@@ -14,7 +14,6 @@ from ..engine.building import build_runner
 from ..engine.checks import check_checkpoint, check_data, check_initialisation
 from ..engine.class_names import check_num_classes, check_same_classes
 from ..engine.configs import learning_rate_note, scale_learning_rate, use_mixed_precision
-from ..engine.evaluator_files import check_evaluator_files
 from ..engine.from_scratch import train_from_scratch
 from ..engine.hooks import CheckFrozenNormHook, FaultyImagesHook, RecordCategoryIdsHook
 from ..engine.schedule import set_epochs
@@ -37,7 +36,6 @@ def main(argv: Optional[List[str]] = None) -> None:
     change(cfg, args, name)
     dataloaders = ['train_dataloader', 'val_dataloader']
     notes = check_data(cfg, dataloaders, args.strict_data)
-    check_evaluator_files(cfg, dataloaders)
     classes = check_same_classes(cfg, dataloaders)
     check_initialisation(cfg)
     if cfg.get('load_from'):
