@@ -265,4 +265,4 @@ def test_infer_is_strict(trained, shapes, tiny_config, refusal, tmp_path):
     assert 'does not fit this MaskRCNN' in refusal(*infer, other, checkpoint, '--out-dir', tmp_path / 'out')
     if not torch.cuda.is_available():
         message = refusal(*infer, config, checkpoint, '--out-dir', tmp_path / 'out', '--device', 'cuda:0')
-        assert 'the device cuda:0 cannot be used here' in message
+        assert "the device 'cuda:0' cannot be used here" in message
