@@ -10,7 +10,7 @@ from mmengine.runner.checkpoint import CheckpointLoader
 from ..errors import FishNetError
 from .convert import plain, write
 from .locate import local_file
-from .matching import check_finite
+from .matching import check_numbers
 from .reading import read_checkpoint, weights_in
 
 
@@ -44,7 +44,7 @@ def pack(checkpoint: str, out: Union[str, Path], trusted: bool = False) -> Path:
         name: tensor.half() if tensor.is_floating_point() and tensor.dim() > 1 else tensor
         for name, tensor in plain(weights_in(content, source)).items()
     }
-    check_finite(weights, f'{source} in float16')
+    check_numbers(weights, f'{source} in float16')
     meta = dict(dataset_meta=json.dumps(dict(classes=list(classes))), source=source.name)
     return write(dict(meta=meta, state_dict=weights), out, source)
 
