@@ -37,11 +37,12 @@ demo: setup
 	$(BIN)/python tools/train.py $(DEMO_CLASSIFIER) --work-dir $(DEMO)/classifier $(DEMO_AMP)
 	@echo 'Detection: Mask R-CNN starts from the pretrained weights'
 	$(BIN)/python tools/train.py $(DEMO_DETECTOR) --work-dir $(DEMO)/detector $(DEMO_AMP)
-	$(BIN)/python tools/test.py $(DEMO_DETECTOR) $$(cat $(DEMO)/detector/last_checkpoint) --eval bbox segm --work-dir $(DEMO)/test --show-dir pictures
+	$(BIN)/python tools/test.py $(DEMO_DETECTOR) $$(cat $(DEMO)/detector/last_checkpoint) --eval bbox segm --work-dir $(DEMO)/test --show-dir pictures --report $(DEMO)/report
 	$(BIN)/python tools/analysis_tools/analyze_logs.py $(DEMO)/classifier --out $(DEMO)/classifier_curves.png
 	$(BIN)/python tools/analysis_tools/analyze_logs.py $(DEMO)/detector --out $(DEMO)/curves.png
 	@echo "Curves of the losses and of AP:  $(DEMO)/curves.png (pretraining: $(DEMO)/classifier_curves.png)"
 	@echo "Ground truth beside predictions: $$(ls -d $(DEMO)/test/*/pictures | tail -n 1)/"
+	@echo "All results as a page:           $(DEMO)/report/index.html"
 
 # Two processes of one thread each: most tests are too small for two threads to share.
 test: setup

@@ -28,9 +28,9 @@ def set_epochs(cfg: Config, epochs: int) -> None:
     old = cfg.train_cfg.get('max_epochs')
     if not old:
         raise FishNetError('--epochs needs a config that trains by epochs (train_cfg.max_epochs), and this one does not')
-    schedulers = cfg.get('param_scheduler') or []
-    schedulers = [schedulers] if isinstance(schedulers, dict) else schedulers
-    schedulers = [scheduler for scheduler in schedulers if scheduler.get('by_epoch', True)]
+    all_schedulers = cfg.get('param_scheduler') or []
+    all_schedulers = [all_schedulers] if isinstance(all_schedulers, dict) else all_schedulers
+    schedulers = [scheduler for scheduler in all_schedulers if scheduler.get('by_epoch', True)]
     warm_up = max((one.end for one in schedulers if _is_warm_up(one)), default=0)
 
     def point(epoch: int) -> int:
@@ -43,6 +43,9 @@ def set_epochs(cfg: Config, epochs: int) -> None:
     for scheduler in schedulers:
         if not _is_warm_up(scheduler):
             _scale_scheduler(scheduler, point, length)
+    if all_schedulers:
+        # A short training can end before the last scheduler begins, as a cosine in the second half of one epoch.
+        cfg.param_scheduler = [one for one in all_schedulers if one.get('end') is None or one.get('begin', 0) < one['end']]
     for hook in cfg.get('custom_hooks') or []:
         hook.update({name: point(hook[name]) for name in HOOK_POINTS if name in hook})
         hook.update({name: length(hook[name]) for name in HOOK_LENGTHS if name in hook})

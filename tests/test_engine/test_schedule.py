@@ -104,6 +104,13 @@ def test_epochs_of_rtmdet(epochs):
     assert cfg.train_cfg.dynamic_intervals == [(280 * epochs // 300, 1)] and cfg.train_cfg.max_epochs == epochs
 
 
+def test_one_epoch_ends_before_the_cosine_of_rtmdet():
+    cfg = get_config('mmdet::rtmdet/rtmdet_l_8xb32-300e_coco.py')
+    set_epochs(cfg, 1)
+    (warm_up,) = cfg.param_scheduler
+    assert warm_up.type == 'LinearLR' and warm_up.end == 1000
+
+
 @pytest.mark.parametrize('epochs', [100, 40])
 def test_epochs_of_yolox(epochs):
     """Warm-up of 5 epochs, a cosine that ends before the last 15 of 300, and these at a constant rate without mosaic."""
