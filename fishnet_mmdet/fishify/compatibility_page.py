@@ -67,7 +67,7 @@ def _counts(rows: Mapping[str, dict]) -> Iterator[str]:
 
 def _packages() -> Iterator[str]:
     """The installed packages that decide what works, with their versions."""
-    for name in ('torch', 'mmcv', 'mmdet', *OPTIONAL):
+    for name in ('torch', 'mmcv', 'mmcv-lite', 'mmdet', *OPTIONAL):
         try:
             yield f'{name} {version(name)}'
         except PackageNotFoundError:
