@@ -40,15 +40,16 @@ CLASSIFIER = """
 _base_ = {base!r}
 data_root = {data_root!r}
 model = dict(backbone=dict(_delete_=True, type='FishNet', arch={fish!r}, out_indices=(3,), frozen_stages=-1, norm_eval=False,
-                           norm_cfg=dict(type='BN')))
-train_dataloader = dict(batch_size=4, num_workers=0, persistent_workers=False, dataset=dict(data_root=data_root))
-val_dataloader = dict(num_workers=0, persistent_workers=False, dataset=dict(data_root=data_root))
+                           norm_cfg=dict(type='BN')), cls_head=dict(num_classes={num_classes}))
+shapes = dict(data_root=data_root, metainfo=dict(classes={classes!r}), background=None, per_image=None)
+train_dataloader = dict(batch_size=4, num_workers=0, persistent_workers=False, dataset=shapes)
+val_dataloader = dict(num_workers=0, persistent_workers=False, dataset=shapes)
 test_dataloader = val_dataloader
 default_hooks = dict()
 {more}
 """
 BASES = dict(
-    detector='configs/scratch/mask_rcnn_fishnet150_fpn_scratch.py', classifier='configs/demo/classifier_fishnet150_shapes.py'
+    detector='configs/scratch/mask_rcnn_fishnet150_fpn_scratch.py', classifier='configs/demo/classifier_fishnet150_nuclei.py'
 )
 MORE = """
 randomness = dict(seed=7)

@@ -6,6 +6,7 @@ from typing import List, Optional
 
 from ..datasets.nuclei import choose_nuclei
 from ..errors import FishNetError
+from .arguments import Parser, new_folder, whole
 
 
 def main(argv: Optional[List[str]] = None) -> None:
@@ -22,13 +23,13 @@ def main(argv: Optional[List[str]] = None) -> None:
 
 def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
     """The arguments of the command."""
-    parser = argparse.ArgumentParser(description='Copy a part of the nuclei of the 2018 Data Science Bowl, by kind of image')
+    parser = Parser(description='Copy a part of the nuclei of the 2018 Data Science Bowl, by kind of image')
     parser.add_argument(
         'source', type=Path, metavar='SOURCE', help='folder with train/, val/, instances_train.json and instances_val.json'
     )
-    parser.add_argument('out', type=Path, metavar='OUT', help='folder of the new data set')
+    parser.add_argument('out', type=new_folder, metavar='OUT', help='folder of the new data set')
     train = parser.add_mutually_exclusive_group()
-    train.add_argument('--train', type=int, default=120, metavar='N', help='training images (default: %(default)s)')
+    train.add_argument('--train', type=whole(1), default=120, metavar='N', help='training images (default: %(default)s)')
     train.add_argument('--all', action='store_true', help='train on every image that is not one of the validation images')
-    parser.add_argument('--val', type=int, default=40, metavar='N', help='validation images (default: %(default)s)')
+    parser.add_argument('--val', type=whole(1), default=40, metavar='N', help='validation images (default: %(default)s)')
     return parser.parse_args(argv)

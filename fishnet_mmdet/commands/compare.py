@@ -8,10 +8,12 @@ import torch
 
 from ..analysis.comparison import is_finished, summary_of, table, train_with_seed
 from ..analysis.runs import read_run
+from ..engine.config_checks import check_config
 from ..engine.configs import read_config, use_mixed_precision
 from ..engine.schedule import set_epochs
-from .arguments import add_config_options
+from .arguments import Parser, add_config_options, new_file, new_folder, whole
 from .outputs import save_json
+from .train import NEEDED
 
 
 def main(argv: Optional[List[str]] = None) -> None:
@@ -22,6 +24,7 @@ def main(argv: Optional[List[str]] = None) -> None:
     for seed in args.seeds:
         for config in args.configs:
             cfg = read_config(config, args.cfg_options)
+            check_config(cfg, NEEDED)
             if args.epochs is not None:
                 set_epochs(cfg, args.epochs)
             if args.amp:
@@ -39,17 +42,19 @@ def main(argv: Optional[List[str]] = None) -> None:
 
 def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
     """The arguments of the command."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         description='Train detectors one after another with several seeds, and save their scores. The command continues '
         'interrupted runs and does not repeat finished ones.'
     )
     parser.add_argument('configs', nargs='+', metavar='CONFIG', help='config files of detectors')
-    parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2], metavar='S', help='default: 0 1 2')
-    parser.add_argument('--epochs', type=int, metavar='N', help='train for N epochs; the schedule is scaled to them')
+    parser.add_argument('--seeds', nargs='+', type=whole(0), default=[0, 1, 2], metavar='S', help='default: 0 1 2')
+    parser.add_argument('--epochs', type=whole(1), metavar='N', help='train for N epochs; the schedule is scaled to them')
     parser.add_argument('--amp', action='store_true', help='automatic mixed precision: float16 on a GPU, bfloat16 on the CPU')
     parser.add_argument(
-        '--work-dir', type=Path, default=Path('work_dirs/compare'), help='parent of the work dirs (default: %(default)s)'
+        '--work-dir', type=new_folder, default='work_dirs/compare', help='parent of the work dirs (default: %(default)s)'
     )
-    parser.add_argument('--out', type=Path, required=True, metavar='FILE.json', help='file for the scores of all runs')
+    parser.add_argument(
+        '--out', type=new_file('.json'), required=True, metavar='FILE.json', help='file for the scores of all runs'
+    )
     add_config_options(parser)
     return parser.parse_args(argv)

@@ -61,6 +61,8 @@ def process(monkeypatch, capfd):
             monkeypatch.setenv(name, str(value))
         monkeypatch.setattr(running.time, 'sleep', waited.append)
         monkeypatch.setattr(running.os, '_exit', sys.exit)
+        # It closes the log files of other tests too.
+        monkeypatch.setattr(running.logging, 'shutdown', lambda: None)
         before = signal.getsignal(signal.SIGTERM)
         with pytest.raises(SystemExit) as stop:
             run(lambda _: main(), [])

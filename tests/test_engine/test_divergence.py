@@ -85,7 +85,5 @@ def test_a_checkpoint_with_nan_is_not_loaded(tmp_path):
     checkpoint['state_dict']['norm.running_mean'][0] = float('nan')
     torch.save(checkpoint, tmp_path / 'nan.pth')
     for settings in (dict(resume=True), dict(resume=False)):
-        with pytest.raises(
-            FishNetError, match='nan.pth has NaN or infinite weights.*1 tensors, the first is norm.running_mean'
-        ):
+        with pytest.raises(FishNetError, match='nan.pth has NaN or infinite .*1 tensors.* norm.running_mean'):
             toy_training(tmp_path / 'other', load_from=str(tmp_path / 'nan.pth'), **settings)

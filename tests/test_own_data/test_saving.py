@@ -29,7 +29,7 @@ def prepared(data, tmp_path, monkeypatch):
     def prepare(name, *options):
         args = train.parse_args([name, '--data', str(data), *options])
         args.config = str(find_config(name))
-        cfg = train.load_config(args)
+        cfg = train.load_config(args, train.NEEDED)
         train.change(cfg, args, name)
         (file,) = (tmp_path / cfg.work_dir / 'own_data').glob('*.py')
         return cfg, file
