@@ -8,6 +8,7 @@ from mmengine.config import Config
 
 from ..engine.building import build_runner
 from ..engine.checks import check_data, check_initialisation
+from ..engine.config_checks import check_config
 from .runs import Run, read_run
 
 SCORES = ('bbox_mAP', 'bbox_mAP_50', 'bbox_mAP_75', 'segm_mAP', 'segm_mAP_50', 'segm_mAP_75')
@@ -22,8 +23,9 @@ def train_with_seed(cfg: Config, seed: int, work_dir: Path) -> None:
         work_dir (Path): The folder of the run.
 
     Raises:
-        FishNetError: If the data or pretrained weights are missing.
+        FishNetError: If the config is wrong, or the data or pretrained weights are missing.
     """
+    check_config(cfg, ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper'))
     check_data(cfg, ['train_dataloader', 'val_dataloader'])
     check_initialisation(cfg)
     cfg.work_dir = str(work_dir)

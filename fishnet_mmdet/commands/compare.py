@@ -8,12 +8,10 @@ import torch
 
 from ..analysis.comparison import is_finished, summary_of, table, train_with_seed
 from ..analysis.runs import read_run
-from ..engine.config_checks import check_config
 from ..engine.configs import read_config, use_mixed_precision
 from ..engine.schedule import set_epochs
 from .arguments import Parser, add_config_options, new_file, new_folder, whole
 from .outputs import save_json
-from .train import NEEDED
 
 
 def main(argv: Optional[List[str]] = None) -> None:
@@ -24,7 +22,6 @@ def main(argv: Optional[List[str]] = None) -> None:
     for seed in args.seeds:
         for config in args.configs:
             cfg = read_config(config, args.cfg_options)
-            check_config(cfg, NEEDED)
             if args.epochs is not None:
                 set_epochs(cfg, args.epochs)
             if args.amp:
