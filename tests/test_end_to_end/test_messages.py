@@ -1,10 +1,13 @@
-"""What a user reads when something is wrong: one message that says what, where and what to do, and no stack trace."""
+"""What a user reads when something is wrong: one message that says what, where and what to do, and no stack trace.
+
+``tests/test_commands/test_arguments.py`` tries wrong arguments and configs without a process of their own.
+"""
 
 import pytest
 import torch
 from conftest import REPO
 
-TRAIN, TEST, INFER = (REPO / 'tools' / name for name in ('train.py', 'test.py', 'infer.py'))
+TRAIN, TEST = (REPO / 'tools' / name for name in ('train.py', 'test.py'))
 MAIN = REPO / 'configs/mask_rcnn_fishnet150_fpn.py'
 
 
@@ -28,27 +31,9 @@ def says(command):
     return run
 
 
-def test_no_config(says):
-    says([TRAIN, 'nowhere.py'], 'nowhere.py')
-    says([INFER, REPO / 'requirements', 'nowhere.py', 'x.pth', '--out-dir', 'out'], 'images')
-
-
 def test_error_of_one_of_several_processes(says, tiny_config):
     more = "import os\nif os.environ['RANK'] == '1':\n    raise OSError('this machine has no such disk')\n"
     says([TRAIN.with_name('dist_train.sh'), tiny_config(more=more), 2], '[rank 1]', 'no such disk', PORT='29614')
-
-
-def test_config_with_an_error(says, tmp_path):
-    (tmp_path / 'broken.py').write_text('model = dict(\n')
-    says([TRAIN, 'broken.py'], 'broken.py')
-    (tmp_path / 'lost.py').write_text("_base_ = 'nothing.py'\n")
-    says([TRAIN, 'lost.py'], 'nothing.py')
-
-
-def test_wrong_argument_of_the_network(says, tiny_config):
-    config = tiny_config()
-    says([TRAIN, config, '--cfg-options', 'model.backbone.head_output=nose'], 'head_output', "'refined', 'concat'")
-    says([TRAIN, config, '--cfg-options', 'model.backbone.depth=152'], '152', '99, 150 or 201')
 
 
 def test_no_data(says):
@@ -67,11 +52,9 @@ def test_fixed_norm_on_random_weights(says, tiny_config):
     says([TRAIN, config, '--cfg-options', 'model.backbone.init_cfg=None'], 'backbone', 'frozen BN', 'NaN', 'scratch')
 
 
-def test_no_checkpoint(says, tiny_config, tmp_path):
+def test_no_checkpoint_but_a_page(says, tiny_config, tmp_path):
     config = tiny_config()
-    says([TEST, config, 'nowhere.pth'], 'nowhere.pth')
     (tmp_path / 'page.pth').write_text('<html>404</html>')
-    says([TEST, config, 'page.pth'], 'page.pth', 'not a checkpoint')
     says([TRAIN, config, '--resume', 'page.pth'], 'page.pth', 'not a checkpoint')
 
 
@@ -81,11 +64,7 @@ def test_checkpoint_with_code_is_not_run(says, tiny_config, tmp_path):
     assert not (tmp_path / 'trace').exists()
 
 
-def test_metrics_that_cannot_be_had(says, tiny_config):
-    config = tiny_config()
-    says([TEST, config, 'x.pth', '--eval', 'bbox', 'top1'], 'top1', 'bbox, segm')
-    says([TEST, config, 'x.pth', '--eval', 'segm', '--tta'], '--tta')
-    says([TEST, config, 'x.pth', '--out', 'x.json'], '.pkl')
+def test_masks_of_a_detector_of_boxes(says):
     boxes_only = REPO / 'configs/faster_rcnn_fishnet150_fpn.py'
     says([TEST, boxes_only, 'x.pth', '--eval', 'segm'], 'FasterRCNN', '--eval bbox')
 
