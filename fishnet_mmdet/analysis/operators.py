@@ -25,14 +25,17 @@ def compiled() -> Optional[ModuleType]:
 
 @contextmanager
 def in_effect(operators: ModuleType) -> Iterator[None]:
-    """Lets all modules of mmcv.ops call these operators."""
+    """Lets all modules of mmcv.ops call these operators, and ``installed()`` say whose they are."""
+    extension = sys.modules[NAME]
     modules = [module for name, module in list(sys.modules.items()) if name.startswith('mmcv.ops.')]
     before = {module: module.ext_module for module in modules if 'ext_module' in vars(module)}
     try:
+        sys.modules[NAME] = operators
         for module in before:
             module.ext_module = operators
         yield
     finally:
+        sys.modules[NAME] = extension
         for module, old in before.items():
             module.ext_module = old
 
