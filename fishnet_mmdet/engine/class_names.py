@@ -85,10 +85,9 @@ def compare_with_file(kind: type, wanted: Optional[Sequence[str]], summary: Summ
             f'{used[at]!r} in the file. mmdet numbers the labels in the order of the file, so the names would be wrong. '
             f'Write the classes in the order of the file: ({listed(used, len(used))})'
         )
-    unused = [name for name in names if name not in wanted]
-    count = sum(number for name, number in zip(names, summary.usable) if name in unused)
-    if not count:
+    if not (unused := [name for name in names if name not in wanted]):
         return None
+    count = sum(number for name, number in zip(names, summary.usable) if name in unused)
     return f'{where} has {len(unused)} categories beside the classes ({listed(unused)}): {count:,} objects are not used'
 
 
