@@ -139,7 +139,9 @@ def _write(root: Path, split: str, chosen: List[dict]) -> None:
         shutil.copyfile(image['file'], root / split / image['file_name'])
         images.append(dict({key: image[key] for key in ('file_name', 'width', 'height', 'kind')}, id=number, license=1))
         for nucleus in image['nuclei']:
-            annotations.append(dict(nucleus, id=len(annotations) + 1, image_id=number, category_id=1))
+            # Boxes of masks are whole pixels.
+            box = [int(value) for value in nucleus['bbox']]
+            annotations.append(dict(nucleus, bbox=box, id=len(annotations) + 1, image_id=number, category_id=1))
     content = dict(
         info=INFO,
         licenses=LICENCES,
