@@ -159,7 +159,8 @@ def test_narrow_and_dark_without_truth(made, tmp_path, browse):
         page,
         READ + """
         return {half: (await slide(0.5)).after, wide: document.documentElement.scrollWidth, window: window.innerWidth,
-          back: getComputedStyle(document.body).backgroundColor, sections: texts('h2')}
+          back: getComputedStyle(document.body).backgroundColor, sections: texts('h2'),
+          rows: [texts('dt').length, texts('dd').length], run: document.getElementById('run').textContent}
         """,
         size=(420, 900),
         dark=True,
@@ -169,6 +170,8 @@ def test_narrow_and_dark_without_truth(made, tmp_path, browse):
     assert seen['wide'] <= seen['window']
     assert max(map(int, re.findall(r'\d+', seen['back']))) < 64
     assert seen['sections'] == ['Images', 'Training', 'Run']
+    # The rows of the run are elements, not their names.
+    assert seen['rows'][0] == seen['rows'][1] > 0 and '[object' not in seen['run']
 
 
 def classified():
