@@ -14,10 +14,10 @@ import torch
 from browser import browse  # noqa: F401  a fixture
 from mmengine.logging import MMLogger
 from mmengine.registry import DefaultScope
+from mmengine.utils import digit_version
 from released import fill_by_rule
 from web_server import cache, saved, site  # noqa: F401  fixtures
 
-from fishnet_mmdet.checkpoints import download, reading, training_state
 from fishnet_mmdet.datasets.shapes import CLASSES, make_shapes
 
 REPO = Path(__file__).parents[1]
@@ -114,17 +114,11 @@ default_hooks = dict(logger=dict(interval=1))
 """
 
 
-#: For tests of pickled files with more in them than tensors.
+#: For tests of torch.load, as other programs call it.
 needs_2_6 = pytest.mark.skipif(
-    not training_state.PICKLES_ARE_DATA, reason='before PyTorch 2.6 no type can be allowed, and pickled files are refused'
+    digit_version(torch.__version__) < digit_version('2.6.0'),
+    reason='before PyTorch 2.6, torch.load(weights_only=True) can be told of no further types',
 )
-
-
-@pytest.fixture(autouse=True)
-def own_pickles(monkeypatch):
-    """Lets PyTorch before 2.6 read pickled files, which the tests make themselves. Tests of the refusal undo it."""
-    for module in (reading, download):
-        monkeypatch.setattr(module, 'PICKLES_ARE_DATA', True)
 
 
 @pytest.fixture(autouse=True)

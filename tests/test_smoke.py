@@ -16,9 +16,6 @@ from fishnet_mmdet.datasets.shapes import CLASSES
 #: Four images make two iterations an epoch.
 BATCHES = "train_dataloader['batch_size'] = 2"
 
-#: Before torch 2.6, the commands read pickled files on demand alone.
-TRUSTED = [] if torch.__version__ >= (2, 6) else ['--trusted']
-
 
 def run(*args, cwd):
     """Runs Python with one thread, and returns what it prints."""
@@ -57,7 +54,7 @@ def checkpoint(config):
 @pytest.fixture(scope='module')
 def converted(checkpoint):
     """The backbone of the checkpoint as a safetensors file."""
-    out = run(find('tools', 'convert_checkpoint.py'), checkpoint, 'tiny.safetensors', *TRUSTED, cwd=checkpoint.parent)
+    out = run(find('tools', 'convert_checkpoint.py'), checkpoint, 'tiny.safetensors', cwd=checkpoint.parent)
     return checkpoint.parent / out.split()[-1]
 
 
@@ -91,14 +88,12 @@ def test_train(checkpoint):
 
 
 def test_test(config, checkpoint):
-    out = run(find('tools', 'test.py'), config, checkpoint, '--work-dir', 'test', *TRUSTED, cwd=config.parent)
+    out = run(find('tools', 'test.py'), config, checkpoint, '--work-dir', 'test', cwd=config.parent)
     assert 'coco/bbox_mAP:' in out and 'coco/segm_mAP:' in out
 
 
 def test_resume(config, checkpoint):
-    out = run(
-        find('tools', 'train.py'), config, '--work-dir', 'work', '--epochs', '2', '--resume', *TRUSTED, cwd=config.parent
-    )
+    out = run(find('tools', 'train.py'), config, '--work-dir', 'work', '--epochs', '2', '--resume', cwd=config.parent)
     assert 'resumed epoch: 1' in out
     assert list(losses(checkpoint)) == [3, 4]
     assert checkpoint.with_name('epoch_2.pth').is_file()

@@ -4,11 +4,11 @@ It knows where checkpoints are, their formats and their names of tensors; it mus
 """
 
 from .matching import check_fits
+from .mmengine_loader import read_files_in_mmengine, read_safetensors_in_mmengine
 from .names import RELEASES
 from .pretrained import FishNetPretrained, check_pretrained
 from .reading import read_checkpoint
-from .training_state import allow_training_state, trust_pickled_files
-from .whole_model import install as read_safetensors_in_mmengine
+from .training_state import allow_training_state
 
 __all__ = [
     'RELEASES',
@@ -17,6 +17,6 @@ __all__ = [
     'check_fits',
     'check_pretrained',
     'read_checkpoint',
+    'read_files_in_mmengine',
     'read_safetensors_in_mmengine',
-    'trust_pickled_files',
 ]

@@ -31,7 +31,6 @@ def convert(
     out: Union[str, Path],
     with_cls_head: bool = False,
     prefix: Optional[str] = None,
-    trusted: bool = False,
 ) -> Path:
     """Writes the FishNet of a checkpoint to a file of its own: ``dict(meta=..., state_dict=...)``.
 
@@ -40,7 +39,6 @@ def convert(
         out (str | Path): NAME.pth or NAME.safetensors. The beginning of the file's SHA-256 is put into the name.
         with_cls_head (bool): Whether to keep the classification head too. The names are then those of a classifier.
         prefix (str, optional): What the names of the backbone's tensors begin with, where there are several FishNets.
-        trusted (bool): As in :func:`read_checkpoint`.
 
     Returns:
         Path: The new file, NAME-HASH.pth or NAME-HASH.safetensors.
@@ -53,7 +51,7 @@ def convert(
     if out.suffix not in SUFFIXES:
         raise FishNetError(f'{out} must end with {" or ".join(SUFFIXES)}: that says in which format to write')
     source = local_file(checkpoint)
-    found = detect(weights_in(read_checkpoint(source, trusted), source), source, prefix)
+    found = detect(weights_in(read_checkpoint(source), source), source, prefix)
     if with_cls_head and not found.cls_head:
         raise FishNetError(f'{source} holds {found.description}: there is no classification head to keep')
     check_whole(found, source)

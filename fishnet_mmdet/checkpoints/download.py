@@ -20,7 +20,6 @@ from tqdm import tqdm
 from ..errors import FishNetError
 from .hashes import check_hash
 from .reading import LENGTH_OF_START, file_format, read_checkpoint
-from .training_state import PICKLES_ARE_DATA
 from .urls import file_name, printable, split
 
 #: Seconds to wait for a server that is silent: while connecting, and for each next part of the file.
@@ -59,7 +58,7 @@ def download(url: str, file: Path, sha1: Optional[str] = None) -> None:
             os.fsync(opened.fileno())
         check_hash(partial, file_name(url), sha1)
         # A page of HTML, or a file that was cut off before it was published, must not stay in the cache.
-        read_checkpoint(partial) if PICKLES_ARE_DATA else file_format(partial)
+        read_checkpoint(partial)
         partial.replace(file)
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise FishNetError(_reason(error).replace(str(partial), 'the downloaded file')) from error

@@ -95,20 +95,19 @@ def _name(dtype: torch.dtype) -> str:
     return str(dtype).replace('torch.', '')
 
 
-def check_fits(model: nn.Module, checkpoint: Union[str, Path], trusted: bool = False) -> None:
+def check_fits(model: nn.Module, checkpoint: Union[str, Path]) -> None:
     """Checks that a checkpoint has all tensors of a model, and no others.
 
     Args:
         model (nn.Module): A whole detector or classifier. For a classifier, a released file fits too.
         checkpoint (str | Path): A file, a URL or a name of published weights.
-        trusted (bool): As in :func:`fishnet_mmdet.checkpoints.read_checkpoint`.
 
     Raises:
         FishNetError: If the file cannot be read, a name or shape differs, or :func:`check_numbers` refuses a tensor; the
             message names the first ones.
     """
     path = local_file(str(checkpoint))
-    weights = weights_in(read_checkpoint(path, trusted), path)
+    weights = weights_in(read_checkpoint(path), path)
     wanted = (model.module if is_model_wrapper(model) else model).state_dict()
     given = {re.sub(r'^module\.', '', name): tensor for name, tensor in as_classifier_weights(weights).items()}
     problem = differences(given, wanted, [name for name in given if name not in wanted])

@@ -16,28 +16,25 @@ from .first_convolution import FIRST, adapt
 from .locate import by_hand, find, find_local, is_first_of_machine, local_file
 from .matching import COUNT, check_numbers, differences
 from .names import RELEASES
-from .reading import check_trust, read_checkpoint, weights_in
+from .reading import read_checkpoint, weights_in
 from .text import shown, some
 from .urls import is_remote, printable
 
 
-def check_pretrained(checkpoint: str, trusted: bool = False) -> None:
+def check_pretrained(checkpoint: str) -> None:
     """Checks that pretrained weights are there, before a run begins; downloads them if they have to be.
 
     Of several processes on one machine, only the first downloads.
 
     Args:
         checkpoint (str): A name of ``RELEASES``, a path or a URL.
-        trusted (bool): As in :class:`FishNetPretrained`.
 
     Raises:
-        FishNetError: If this PyTorch must not read them, or they are not there; the message says where to get them, where
-            to put them, and how to train without them.
+        FishNetError: If they are not there; the message says where to get them, where to put them, and how to train without
+            them.
     """
     if checkpoint in RELEASES or is_remote(checkpoint):
         if is_first_of_machine():
-            if checkpoint in RELEASES and find_local(checkpoint) is None:
-                check_trust(RELEASES[checkpoint].file_name, trusted)  # before the download
             try:
                 find(checkpoint)
             except FishNetError as error:
@@ -72,15 +69,12 @@ class FishNetPretrained:
             are set.
         prefix (str, optional): What the names of the backbone's tensors begin with, where the file holds several FishNets:
             'teacher.backbone.', say.
-        trusted (bool): Whether to read a pickled file on PyTorch before 2.6 too, where reading can run code from the file.
-            Only for files that you made yourself. On PyTorch 2.6 and newer it changes nothing.
     """
 
-    def __init__(self, checkpoint: str, strict: bool = True, prefix: Optional[str] = None, trusted: bool = False) -> None:
+    def __init__(self, checkpoint: str, strict: bool = True, prefix: Optional[str] = None) -> None:
         self.checkpoint = checkpoint
         self.strict = strict
         self.prefix = prefix
-        self.trusted = trusted
 
     def __call__(self, module: nn.Module) -> None:
         """Sets every tensor of ``module``, or none.
@@ -97,9 +91,9 @@ class FishNetPretrained:
                 'the backbone'
             )
         if not is_remote(self.checkpoint) and self.checkpoint not in RELEASES:
-            check_pretrained(self.checkpoint, self.trusted)
+            check_pretrained(self.checkpoint)
         file = local_file(self.checkpoint)
-        weights = weights_in(read_checkpoint(file, self.trusted), file)
+        weights = weights_in(read_checkpoint(file), file)
         found = detect(weights, file, self.prefix)
         given = adapt(found.backbone, wanted)
         matching = {name: given[name] for name in wanted if name in given and given[name].shape == wanted[name].shape}

@@ -5,18 +5,15 @@ import stat
 from pathlib import Path
 from typing import Dict, Union
 
-import torch
 from torch import Tensor
 
 from ..errors import FishNetError
 from .archive import ZIP_START, member_of, open_weights
-from .names import RELEASES
 from .pickles import Refused
 from .safetensors_files import LARGEST_HEADER, read_safetensors
 from .tensors import Unusable
 from .text import check_path, shown, some
 from .torch_files import read_legacy, read_zip
-from .training_state import PICKLES_ARE_DATA
 
 ZIP, LEGACY, SAFETENSORS, ARCHIVE = FORMATS = (
     'torch.save',
@@ -79,25 +76,21 @@ def file_format(file: Union[str, Path]) -> str:
     raise FishNetError(f'{file} {NO_CHECKPOINT}')
 
 
-def read_checkpoint(file: Union[str, Path], trusted: bool = False) -> dict:
+def read_checkpoint(file: Union[str, Path]) -> dict:
     """Reads a checkpoint file to the CPU, as data only.
 
     Args:
         file (str | Path): A file of ``torch.save``, in its present format or the one from before PyTorch 1.6, or a zip
             archive with one such file, or a file of safetensors. Its name does not matter.
-        trusted (bool): Whether to read a pickled file (of ``torch.save``) on PyTorch before 2.6 too, where reading can run
-            code from the file: only for files that you made yourself. On PyTorch 2.6 and newer it changes nothing.
 
     Returns:
         dict: The contents of the file; of safetensors ``dict(meta=..., state_dict=...)``.
 
     Raises:
-        FishNetError: If the file cannot be read, is not a checkpoint, or holds code; or if it is pickled, and this PyTorch
-            could be made to run code by it.
+        FishNetError: If the file cannot be read, is not a checkpoint, or holds code.
     """
     if file_format(file) == SAFETENSORS:
         return read_safetensors(file)
-    check_trust(file, trusted)
     try:
         with open_weights(file) as opened:
             is_zip = opened.read(len(ZIP_START)) == ZIP_START
@@ -113,30 +106,6 @@ def read_checkpoint(file: Union[str, Path], trusted: bool = False) -> dict:
     if not isinstance(checkpoint, dict):
         raise FishNetError(f'{file} holds a {type(checkpoint).__name__}, not a checkpoint')
     return checkpoint
-
-
-def check_trust(file: Union[str, Path], trusted: bool) -> None:
-    """Checks that a pickled file may be read by this PyTorch.
-
-    Args:
-        file (str | Path): A file of ``torch.save``. It need not exist yet.
-        trusted (bool): As in :func:`read_checkpoint`.
-
-    Raises:
-        FishNetError: If not; the message says how to go on.
-    """
-    if PICKLES_ARE_DATA or trusted:
-        return
-    names = [name for name, release in RELEASES.items() if release.file_name == Path(file).name]
-    if names:
-        command = f'{names[0]} {names[0]}.safetensors, and copy the new file to checkpoints/ here, where its name is found'
-    else:
-        command = f'{file} {Path(file).name.partition(".")[0]}.safetensors, and use the new file'
-    raise FishNetError(
-        f'{file} is a pickled file, and PyTorch {torch.__version__} can be made to run code by pickled files '
-        f'(CVE-2025-32434). Convert it once where PyTorch is 2.6 or newer: python -m fishnet_mmdet convert {command}. '
-        'Or, only if you made the file yourself, allow it: trusted=True in init_cfg, --trusted in the commands'
-    )
 
 
 def weights_in(checkpoint: dict, file: Union[str, Path]) -> Dict[str, Tensor]:

@@ -1,5 +1,6 @@
 """Files of safetensors. The library checks their offsets, types and shapes; they have no checksums."""
 
+import json
 from pathlib import Path
 from typing import Union
 
@@ -18,7 +19,8 @@ def read_safetensors(file: Union[str, Path]) -> dict:
         file (str | Path): A file that begins as those do.
 
     Returns:
-        dict: ``dict(meta=..., state_dict=...)``.
+        dict: ``dict(meta=..., state_dict=...)``. ``meta`` holds texts, and ``dataset_meta`` of a whole model is what training
+            saved.
 
     Raises:
         FishNetError: If it is damaged, it has another hash than its name says, or the library is not there.
@@ -35,9 +37,12 @@ def read_safetensors(file: Union[str, Path]) -> dict:
     try:
         with safe_open(file, framework='pt', device='cpu') as opened:
             state_dict = {name: opened.get_tensor(name) for name in opened.keys()}
-            return dict(meta=opened.metadata() or {}, state_dict=state_dict)
+            meta = opened.metadata() or {}
+        if 'dataset_meta' in meta:
+            meta['dataset_meta'] = json.loads(meta['dataset_meta'])
     except (SafetensorError, OSError, ValueError, RuntimeError, AttributeError, TypeError, KeyError) as error:
         raise FishNetError(
             f'{file} is not a checkpoint of torch.save or safetensors, or it was cut off: download or copy it again: '
             f'{shown(str(error), 300)}'
         ) from error
+    return dict(meta=meta, state_dict=state_dict)

@@ -7,7 +7,6 @@ The stand-ins serve :func:`read_checkpoint`, and ``torch.load`` too.
 """
 
 import math
-import os
 import pickle
 
 import numpy as np
@@ -15,13 +14,6 @@ import torch
 from mmengine.logging.history_buffer import HistoryBuffer
 from mmengine.utils import digit_version
 
-
-def reads_pickles_as_data(version: str) -> bool:
-    """Whether ``torch.load(weights_only=True)`` of a torch version runs no code: before 2.6 it could (CVE-2025-32434)."""
-    return digit_version(version) >= digit_version('2.6.0')
-
-
-PICKLES_ARE_DATA = reads_pickles_as_data(torch.__version__)
 HISTORY_METHODS = ('min', 'max', 'current', 'mean')
 NUMBER_TYPES = ('b1', 'i1', 'i2', 'i4', 'i8', 'u1', 'u2', 'u4', 'u8', 'f2', 'f4', 'f8')
 
@@ -33,9 +25,9 @@ def allow_training_state() -> None:
     mmengine also holds the history of the logged values: HistoryBuffer, whose members are numpy arrays of numbers, and
     the names of its methods. Reading these runs nothing; everything else stays refused.
 
-    Before 2.6 nothing is allowed: pickled files are not read there, see :func:`read_checkpoint`.
+    Before 2.6, where ``torch.load`` reads whole pickles and cannot be told of single names, this does nothing.
     """
-    if not PICKLES_ARE_DATA:
+    if digit_version(torch.__version__) < digit_version('2.6.0'):
         return
     torch.serialization.add_safe_globals(
         [
@@ -44,16 +36,6 @@ def allow_training_state() -> None:
             (Array, 'array'),
         ]
     )
-
-
-def trust_pickled_files() -> None:
-    """Lets mmengine read its checkpoints on PyTorch before 2.6, where that can run code from the files.
-
-    For ``--trusted`` in the commands, which otherwise tell torch to read weights only. On PyTorch 2.6 and newer it changes
-    nothing.
-    """
-    if not PICKLES_ARE_DATA:
-        os.environ.pop('TORCH_FORCE_WEIGHTS_ONLY_LOAD', None)
 
 
 class History(HistoryBuffer):

@@ -1,11 +1,8 @@
-"""Whole trained models as safetensors: written in half precision with the names of the classes, and read by mmengine."""
+"""Whole trained models as safetensors: written in half precision, with the names of the classes."""
 
 import json
 from pathlib import Path
-from typing import Optional, Union
-
-import torch
-from mmengine.runner.checkpoint import CheckpointLoader
+from typing import Union
 
 from ..errors import FishNetError
 from .convert import plain, write
@@ -14,7 +11,7 @@ from .matching import check_numbers
 from .reading import read_checkpoint, weights_in
 
 
-def pack(checkpoint: str, out: Union[str, Path], trusted: bool = False) -> Path:
+def pack(checkpoint: str, out: Union[str, Path]) -> Path:
     """Writes all weights of a trained detector or classifier, without the optimizer's state, to a small file.
 
     Weights of convolutions and linear layers are written in float16. Vectors, such as BN's statistics, keep their type: a
@@ -23,7 +20,6 @@ def pack(checkpoint: str, out: Union[str, Path], trusted: bool = False) -> Path:
     Args:
         checkpoint (str): A checkpoint of mmengine's Runner.
         out (str | Path): NAME.safetensors. The beginning of the file's SHA-256 is put into the name.
-        trusted (bool): As in :func:`read_checkpoint`.
 
     Returns:
         Path: The new file, NAME-HASH.safetensors.
@@ -36,7 +32,7 @@ def pack(checkpoint: str, out: Union[str, Path], trusted: bool = False) -> Path:
     if out.suffix != '.safetensors':
         raise FishNetError(f'{out} must end with .safetensors: a whole model is written in this format')
     source = local_file(checkpoint)
-    content = read_checkpoint(source, trusted)
+    content = read_checkpoint(source)
     classes = ((content.get('meta') or {}).get('dataset_meta') or {}).get('classes')
     if not classes:
         raise FishNetError(f'{source} names no classes: it is not a checkpoint that training saved')
@@ -47,32 +43,3 @@ def pack(checkpoint: str, out: Union[str, Path], trusted: bool = False) -> Path:
     check_numbers(weights, f'{source} in float16')
     meta = dict(dataset_meta=json.dumps(dict(classes=list(classes))), source=source.name)
     return write(dict(meta=meta, state_dict=weights), out, source)
-
-
-def load(filename: str, map_location: Optional[str] = None) -> dict:
-    """Reads a file of safetensors for mmengine's ``load_checkpoint``.
-
-    Args:
-        filename (str): The file.
-        map_location (str, optional): The device of the tensors; default: the CPU.
-
-    Returns:
-        dict: ``state_dict`` in float32, and in ``meta`` the ``dataset_meta`` of a file of :func:`pack`.
-
-    Raises:
-        FishNetError: If the file cannot be read.
-    """
-    content = read_checkpoint(filename)
-    meta = dict(content.get('meta', {}))
-    if 'dataset_meta' in meta:
-        meta['dataset_meta'] = json.loads(meta['dataset_meta'])
-    weights = {
-        name: tensor.to(map_location, torch.float32 if tensor.is_floating_point() else tensor.dtype)
-        for name, tensor in weights_in(content, filename).items()
-    }
-    return dict(meta=meta, state_dict=weights)
-
-
-def install() -> None:
-    """Lets mmengine, and so mmdet's ``init_detector``, read files of safetensors. A second call changes nothing."""
-    CheckpointLoader.register_scheme(r'(?!\w+://).*\.safetensors$', load, force=True)

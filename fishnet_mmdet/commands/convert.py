@@ -2,7 +2,6 @@
 
 from typing import Optional, Sequence
 
-from ..checkpoints import trust_pickled_files
 from ..checkpoints.convert import convert
 from ..checkpoints.whole_model import pack
 from .arguments import Parser, add_checkpoint_options
@@ -26,9 +25,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     )
     add_checkpoint_options(parser)
     args = parser.parse_args(argv)
-    if args.trusted:
-        trust_pickled_files()
     if args.whole_model:
-        print(pack(args.checkpoint, args.out, args.trusted))
+        print(pack(args.checkpoint, args.out))
     else:
-        print(convert(args.checkpoint, args.out, args.with_cls_head, args.prefix, args.trusted))
+        print(convert(args.checkpoint, args.out, args.with_cls_head, args.prefix))

@@ -10,14 +10,13 @@ from typing import Dict, List, Optional
 import mmcv
 from mmengine.utils import track_iter_progress
 
-from ..checkpoints import trust_pickled_files
 from ..engine.checks import check_checkpoint
 from ..engine.config_checks import check_config
 from ..engine.configs import read_config
 from ..errors import FishNetError
 from ..inference import TRAINED, Predictor, find_model
 from ..report import Site, check_predictions, write_predictions
-from .arguments import Parser, add_config_options, add_trusted, device, new_folder, number
+from .arguments import Parser, add_config_options, device, new_folder, number
 
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp')
 
@@ -25,8 +24,6 @@ IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp')
 def main(argv: Optional[List[str]] = None) -> None:
     """Loads the model, and goes through the images."""
     args = parse_args(argv)
-    if args.trusted:
-        trust_pickled_files()
     images = find_images(Path(args.image))
     out_dir = args.out_dir
     if any(out_dir.resolve() == file.parent.resolve() for file in images):
@@ -34,8 +31,8 @@ def main(argv: Optional[List[str]] = None) -> None:
     config, checkpoint = find_model(args.config, args.checkpoint)
     cfg = read_config(config, args.cfg_options)
     check_config(cfg, ['model', 'test_dataloader'])
-    checkpoint = check_checkpoint(checkpoint, args.trusted)
-    predictor = Predictor(cfg, checkpoint, args.device, args.trusted)
+    checkpoint = check_checkpoint(checkpoint)
+    predictor = Predictor(cfg, checkpoint, args.device)
     out_dir.mkdir(parents=True, exist_ok=True)
     site = None
     if args.report:
@@ -88,7 +85,6 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
     )
     parser.add_argument('--report', action='store_true', help='save a page with all predictions to DIR/report/index.html')
     parser.add_argument('--device', type=device, help='cpu, cuda:0 and so on; default: a GPU if there is one')
-    add_trusted(parser)
     add_config_options(parser)
     return parser.parse_args(argv)
 

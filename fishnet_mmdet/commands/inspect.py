@@ -6,7 +6,6 @@ from typing import Dict, Iterator, List, Optional, Sequence
 from mmengine.logging import HistoryBuffer
 from torch import Tensor
 
-from ..checkpoints import trust_pickled_files
 from ..checkpoints.architecture import detect
 from ..checkpoints.first_convolution import FIRST
 from ..checkpoints.locate import local_file
@@ -27,24 +26,21 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     parser.add_argument('checkpoint', metavar='FILE', help='file, URL or name of published weights')
     add_checkpoint_options(parser)
     args = parser.parse_args(argv)
-    if args.trusted:
-        trust_pickled_files()
-    print('\n'.join(report(args.checkpoint, args.prefix, args.trusted)))
+    print('\n'.join(report(args.checkpoint, args.prefix)))
 
 
-def report(checkpoint: str, prefix: Optional[str] = None, trusted: bool = False) -> List[str]:
+def report(checkpoint: str, prefix: Optional[str] = None) -> List[str]:
     """The lines of the report on a checkpoint.
 
     Args:
         checkpoint (str): A name of published weights, a path or a URL.
         prefix (str, optional): What the names of the backbone's tensors begin with, where there are several FishNets.
-        trusted (bool): As in :func:`fishnet_mmdet.checkpoints.read_checkpoint`.
 
     Raises:
         FishNetError: If it cannot be read, or holds no FishNet.
     """
     file = local_file(checkpoint)
-    content = read_checkpoint(file, trusted)
+    content = read_checkpoint(file)
     weights = weights_in(content, file)
     found = detect(weights, file, prefix)
     options = f'checkpoint={printable(checkpoint)!r}' + (f', prefix={prefix!r}' if prefix else '')

@@ -9,7 +9,7 @@ from typing import Callable, List, NoReturn
 
 import torch
 
-from ..checkpoints.mmengine_loader import read_for_mmengine
+from ..checkpoints import read_files_in_mmengine
 from ..engine.distributed import lost_connection, ranks
 from ..engine.memory import keep_freed_memory
 from ..errors import FishNetError
@@ -32,7 +32,7 @@ def run(main: Callable[[List[str]], None], arguments: List[str]) -> None:
     """
     # Some libraries ask torch.load for more than weights. This keeps pickled code from running there too.
     os.environ['TORCH_FORCE_WEIGHTS_ONLY_LOAD'] = '1'
-    read_for_mmengine()
+    read_files_in_mmengine()
     if not torch.cuda.is_available():
         keep_freed_memory()
     try:

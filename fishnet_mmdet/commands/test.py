@@ -9,7 +9,7 @@ from mmdet.engine.hooks.utils import trigger_visualization_hook
 from mmengine.logging import print_log
 from torch import nn
 
-from ..checkpoints import check_fits, trust_pickled_files
+from ..checkpoints import check_fits
 from ..engine.augmented_testing import use_test_time_augmentation
 from ..engine.building import build_runner
 from ..engine.checks import check_checkpoint, check_data
@@ -20,7 +20,7 @@ from ..engine.metrics import choose_metrics
 from ..errors import FishNetError
 from ..inference import draw_objects_clearly
 from ..report import TestReport
-from .arguments import Parser, add_common_arguments, add_strict_data, add_trusted, load_config, new_file, new_folder, number
+from .arguments import Parser, add_common_arguments, add_strict_data, load_config, new_file, new_folder, number
 
 #: Settings without which nothing is tested.
 NEEDED = ('model', 'test_dataloader', 'test_evaluator', 'test_cfg')
@@ -29,15 +29,13 @@ NEEDED = ('model', 'test_dataloader', 'test_evaluator', 'test_cfg')
 def main(argv: Optional[List[str]] = None) -> None:
     """Reads the config, checks it and the checkpoint, and evaluates."""
     args = parse_args(argv)
-    if args.trusted:
-        trust_pickled_files()
     cfg = load_config(args, NEEDED)
     if args.eval or args.tta:
         choose_metrics(cfg, args.eval, tta=args.tta)
     notes = check_data(cfg, ['test_dataloader'], args.strict_data)
-    cfg.load_from = args.checkpoint = check_checkpoint(args.checkpoint, args.trusted)
+    cfg.load_from = args.checkpoint = check_checkpoint(args.checkpoint)
     classes = check_same_classes(cfg, ['test_dataloader'])
-    check_checkpoint_classes(classes, args.checkpoint, args.trusted)
+    check_checkpoint_classes(classes, args.checkpoint)
     if args.show or args.show_dir:
         if 'visualization' not in cfg.default_hooks:
             raise FishNetError(
@@ -50,7 +48,7 @@ def main(argv: Optional[List[str]] = None) -> None:
     runner = build_runner(cfg)
     if not args.tta:
         check_num_classes(runner.model, classes)
-        check_fits_config(runner.model, args.config, args.checkpoint, args.trusted)
+        check_fits_config(runner.model, args.config, args.checkpoint)
     runner.register_hook(FaultyImagesHook())
     for note in notes:
         print_log(note, logger='current', level=logging.WARNING)
@@ -97,18 +95,17 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
         help="test-time augmentation: the config's tta_model, or a horizontal flip if it has none; merges boxes, not masks",
     )
     add_strict_data(parser)
-    add_trusted(parser)
     return parser.parse_args(argv)
 
 
-def check_fits_config(model: nn.Module, config: str, checkpoint: str, trusted: bool) -> None:
+def check_fits_config(model: nn.Module, config: str, checkpoint: str) -> None:
     """Checks that a checkpoint has exactly the tensors of the model of a config.
 
     Raises:
         FishNetError: If not. If training left a config beside the checkpoint, the message names that one.
     """
     try:
-        check_fits(model, checkpoint, trusted)
+        check_fits(model, checkpoint)
     except FishNetError as error:
         beside = [file for file in sorted(Path(checkpoint).parent.glob('*.py')) if file.resolve() != Path(config).resolve()]
         hint = f'. Training saved its config, with all --cfg-options, as {beside[0]}: test that one' if beside else ''

@@ -8,7 +8,6 @@ from typing import List, Optional
 from mmengine.config import Config
 from mmengine.logging import print_log
 
-from ..checkpoints import trust_pickled_files
 from ..checkpoints.locate import is_first_of_machine
 from ..engine.building import build_runner
 from ..engine.checks import check_checkpoint, check_data, check_initialisation
@@ -20,7 +19,7 @@ from ..engine.schedule import set_epochs
 from ..errors import FishNetError
 from ..fishify.writing import find_config
 from ..own_data import check_inheritable, data_name, save_config, use_own_data
-from .arguments import Parser, add_common_arguments, add_strict_data, add_trusted, load_config, whole
+from .arguments import Parser, add_common_arguments, add_strict_data, load_config, whole
 
 #: Settings without which nothing is trained.
 NEEDED = ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper')
@@ -29,8 +28,6 @@ NEEDED = ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper')
 def main(argv: Optional[List[str]] = None) -> None:
     """Reads the config, checks it, and trains."""
     args = parse_args(argv)
-    if args.trusted:
-        trust_pickled_files()
     name, args.config = args.config, str(find_config(args.config))
     cfg = load_config(args, NEEDED)
     change(cfg, args, name)
@@ -39,9 +36,9 @@ def main(argv: Optional[List[str]] = None) -> None:
     classes = check_same_classes(cfg, dataloaders)
     check_initialisation(cfg)
     if cfg.get('load_from'):
-        cfg.load_from = check_checkpoint(cfg.load_from, args.trusted)
+        cfg.load_from = check_checkpoint(cfg.load_from)
     runner = build_runner(cfg)
-    runner.trusted, runner.classes = args.trusted, classes
+    runner.classes = classes
     check_num_classes(runner.model, classes)
     runner.register_hook(FaultyImagesHook())
     for note in notes:
@@ -85,7 +82,6 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
         help='continue from this checkpoint; without a file, from the newest whole one in the work dir',
     )
     add_strict_data(parser)
-    add_trusted(parser)
     return parser.parse_args(argv)
 
 

@@ -62,12 +62,11 @@ def check_data(cfg: Config, dataloaders: Sequence[str], strict: bool = False) ->
     return check_annotations(cfg, dataloaders, strict)
 
 
-def check_checkpoint(file: str, trusted: bool = False) -> str:
+def check_checkpoint(file: str) -> str:
     """Checks that a file is a checkpoint. A URL is downloaded, by the first process of each machine.
 
     Args:
         file (str): The file, a URL or a name of published weights.
-        trusted (bool): As in :func:`fishnet_mmdet.checkpoints.read_checkpoint`.
 
     Returns:
         str: The file on this machine. A Runner should get it in the place of a URL, which it would print with its password.
@@ -77,7 +76,7 @@ def check_checkpoint(file: str, trusted: bool = False) -> str:
     """
     path = file_before_run(file)
     if is_first_of_machine() or path.is_file():
-        read_checkpoint(path, trusted)
+        read_checkpoint(path)
     return str(path)
 
 
@@ -91,7 +90,7 @@ def check_initialisation(cfg: Config) -> None:
     """
     for init_cfg in dicts_in(cfg.model):
         if init_cfg.get('type') == 'FishNetPretrained':
-            check_pretrained(init_cfg['checkpoint'], init_cfg.get('trusted', False))
+            check_pretrained(init_cfg['checkpoint'])
             if printable(init_cfg['checkpoint']) != init_cfg['checkpoint']:
                 # The Runner prints and saves the config.
                 init_cfg['checkpoint'] = str(file_before_run(init_cfg['checkpoint']))

@@ -116,7 +116,7 @@ def check_same_classes(cfg: Config, dataloaders: Sequence[str]) -> Optional[Tupl
     return first
 
 
-def check_checkpoint_classes(classes: Optional[Sequence[str]], checkpoint: str, trusted: bool = False) -> None:
+def check_checkpoint_classes(classes: Optional[Sequence[str]], checkpoint: str) -> None:
     """Checks that a checkpoint was trained on the same classes in the same order, if it says so.
 
     Differences in case, spaces and punctuation do not count: labels are numbers.
@@ -124,12 +124,11 @@ def check_checkpoint_classes(classes: Optional[Sequence[str]], checkpoint: str, 
     Args:
         classes (Sequence[str], optional): The classes of the data set.
         checkpoint (str): The file.
-        trusted (bool): As in :func:`fishnet_mmdet.checkpoints.read_checkpoint`.
 
     Raises:
         FishNetError: If the classes differ.
     """
-    meta = read_checkpoint(checkpoint, trusted).get('meta') if '://' not in checkpoint else None
+    meta = read_checkpoint(checkpoint).get('meta') if '://' not in checkpoint else None
     meta = meta if isinstance(meta, dict) else {}
     # mmdet 2 has 'CLASSES' in 'meta', mmdet 3 has 'classes' in its 'dataset_meta', and early releases of 3 'CLASSES'.
     parts = [part for part in (meta.get('dataset_meta'), meta) if isinstance(part, dict)]

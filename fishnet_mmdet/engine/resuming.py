@@ -10,7 +10,7 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 
-from ..checkpoints.reading import check_trust, read_checkpoint
+from ..checkpoints.reading import read_checkpoint
 from ..errors import FishNetError
 from .config_tree import type_of, walk
 from .loops import EpochLoop, IterationLoop
@@ -29,7 +29,7 @@ KEEPS_A_STATE = dict(
 STATE = ('meta', 'state_dict', 'message_hub')
 
 
-def newest_whole_checkpoint(work_dir: str, trusted: bool = False) -> Optional[str]:
+def newest_whole_checkpoint(work_dir: str) -> Optional[str]:
     """The checkpoint from which an automatic resume continues.
 
     It is the file that ``last_checkpoint`` names. If there is none, or it was cut off, it is the newest file from which a run
@@ -37,13 +37,9 @@ def newest_whole_checkpoint(work_dir: str, trusted: bool = False) -> Optional[st
 
     Args:
         work_dir (str): The folder of the run.
-        trusted (bool): As in :func:`fishnet_mmdet.checkpoints.read_checkpoint`.
 
     Returns:
         str | None: A file, or a URL that ``last_checkpoint`` names. None if there is nothing to resume from.
-
-    Raises:
-        FishNetError: If this PyTorch must not read the files.
     """
     pointer = Path(work_dir, 'last_checkpoint')
     try:
@@ -58,9 +54,8 @@ def newest_whole_checkpoint(work_dir: str, trusted: bool = False) -> Optional[st
     elif files:
         print_log(f'{pointer} is missing or empty: looking for the newest checkpoint', logger='current')
     for file in files:
-        check_trust(file, trusted)
         try:
-            training_state(str(file), trusted)
+            training_state(str(file))
         except ValueError as error:  # a FishNetError, or a name that no file can have
             print_log(f'passed over: {error}', logger='current')
         else:
@@ -68,12 +63,11 @@ def newest_whole_checkpoint(work_dir: str, trusted: bool = False) -> Optional[st
     return None
 
 
-def training_state(file: str, trusted: bool = False) -> Dict[str, Any]:
+def training_state(file: str) -> Dict[str, Any]:
     """Reads what a checkpoint says of its run, and checks that a run can resume from it.
 
     Args:
         file (str): A file.
-        trusted (bool): As in :func:`fishnet_mmdet.checkpoints.read_checkpoint`.
 
     Returns:
         dict: Its ``meta``: ``epoch``, ``iter``, ``seed`` ...
@@ -81,7 +75,7 @@ def training_state(file: str, trusted: bool = False) -> Dict[str, Any]:
     Raises:
         FishNetError: If it cannot be read, or holds no training state.
     """
-    checkpoint = read_checkpoint(file, trusted)
+    checkpoint = read_checkpoint(file)
     meta = checkpoint.get('meta')
     counted = isinstance(meta, dict) and all(type(meta.get(name)) is int and meta[name] >= 0 for name in ('epoch', 'iter'))
     start = f'To start a new training from its weights: --cfg-options load_from={file}'

@@ -34,13 +34,10 @@ NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 class Runner(mmengine.runner.Runner):
     """A Runner for any config of mmengine. A run that was killed and resumes ends with the weights of one that was not.
 
-    ``trusted`` says whether to read pickled checkpoints on PyTorch before 2.6, as in
-    :func:`fishnet_mmdet.checkpoints.read_checkpoint`. ``classes`` are those of the data set: a run does not resume from a
-    checkpoint of others. ``last_saved`` is the last whole checkpoint of the run, and
-    ``saved_iter`` its iteration.
+    ``classes`` are those of the data set: a run does not resume from a checkpoint of others. ``last_saved`` is the last whole
+    checkpoint of the run, and ``saved_iter`` its iteration.
     """
 
-    trusted = False
     classes: Optional[Sequence[str]] = None
     last_saved: Optional[str] = None
     saved_iter: Optional[int] = None
@@ -107,16 +104,16 @@ class Runner(mmengine.runner.Runner):
         chosen = [self._load_from]
         if self._load_from is None:
             if is_main_process():
-                chosen = [newest_whole_checkpoint(self.work_dir, self.trusted)]
+                chosen = [newest_whole_checkpoint(self.work_dir)]
             broadcast_object_list(chosen)
         self._load_from = chosen[0]
         if self._load_from is None:
             self._resume = False
             self.logger.info(f'{self.work_dir} has no checkpoint to resume from: training begins.')
         elif '://' not in self._load_from:
-            meta = training_state(self._load_from, self.trusted)
-            check_fits(self.model, self._load_from, self.trusted)
-            check_checkpoint_classes(self.classes, self._load_from, self.trusted)
+            meta = training_state(self._load_from)
+            check_fits(self.model, self._load_from)
+            check_checkpoint_classes(self.classes, self._load_from)
             self._resumed = meta
             seed = meta.get('seed')
             if isinstance(seed, int) and seed >= 0 and seed != self.base_seed:

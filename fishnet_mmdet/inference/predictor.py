@@ -27,7 +27,6 @@ class Predictor:
         cfg (Config): Config of a detector, a panoptic model or a classifier.
         checkpoint (str): Its checkpoint.
         device (str, optional): 'cpu', 'cuda:0' and so on; default: a GPU if there is one.
-        trusted (bool): As in :func:`fishnet_mmdet.checkpoints.read_checkpoint`.
 
     Attributes:
         classes (tuple[str]): Names of the classes.
@@ -37,10 +36,10 @@ class Predictor:
         FishNetError: If the device does not exist, or the checkpoint does not fit the model exactly.
     """
 
-    def __init__(self, cfg: Config, checkpoint: str, device: Optional[str] = None, trusted: bool = False) -> None:
+    def __init__(self, cfg: Config, checkpoint: str, device: Optional[str] = None) -> None:
         self.model = init_detector(cfg, checkpoint, palette='random', device=_check_device(device))
         # init_detector loads what fits and passes over the rest.
-        check_fits(self.model, checkpoint, trusted)
+        check_fits(self.model, checkpoint)
         meta = self.model.dataset_meta
         self.classes = tuple(meta['classes'])
         if isinstance(self.model, Classifier):

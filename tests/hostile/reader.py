@@ -116,9 +116,9 @@ def main(folder, first):
     fish = json.loads((folder / 'fish.json').read_text())
     MMLogger.get_instance('hostile', log_level='CRITICAL')
     try:
-        from fishnet_mmdet.checkpoints.mmengine_loader import read_for_mmengine
+        from fishnet_mmdet.checkpoints import read_files_in_mmengine
 
-        read_for_mmengine()
+        read_files_in_mmengine()
     except ImportError:
         pass  # before it was there: the command is run on older versions too, to compare them
     for number in (signal.SIGPROF, signal.SIGALRM):

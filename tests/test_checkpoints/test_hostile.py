@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from conftest import REPO, needs_2_6
+from conftest import REPO
 
 from fishnet_mmdet.errors import FishNetError
 
@@ -14,8 +14,6 @@ def hostile(monkeypatch):
     monkeypatch.syspath_prepend(REPO / 'tests/hostile')
 
 
-# Before 2.6 the reader refuses pickled files, and there is no float8.
-@needs_2_6
 def test_every_file_is_read_right_or_refused(capsys):
     import checkpoints
 

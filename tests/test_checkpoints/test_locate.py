@@ -12,7 +12,7 @@ from released import released_weights, save_released
 from safetensors.torch import save_file
 
 from fishnet_mmdet import FishNet
-from fishnet_mmdet.checkpoints import RELEASES, FishNetPretrained, check_pretrained, download, locate, reading
+from fishnet_mmdet.checkpoints import RELEASES, FishNetPretrained, check_pretrained, locate
 from fishnet_mmdet.checkpoints.locate import find, find_local, local_file
 from fishnet_mmdet.errors import FishNetError
 from fishnet_mmdet.models import ClassificationHead
@@ -165,22 +165,6 @@ def test_the_check_before_training_downloads(released, site, saved, cache, monke
     check_pretrained('fishnet150')
     check_pretrained('fishnet150')
     assert site.paths == [path] and (cache / 'fishnet150_ckpt.tar').is_file()
-
-
-def test_before_torch_2_6_a_release_is_refused_and_not_downloaded(released, site, saved, cache, monkeypatch):
-    released('fishnet150', saved())
-    for module in (reading, download):
-        monkeypatch.setattr(module, 'PICKLES_ARE_DATA', False)
-    with pytest.raises(FishNetError, match='convert fishnet150 fishnet150.safetensors, and copy .* checkpoints/ here'):
-        check_pretrained('fishnet150')
-    assert not site.requests
-    check_pretrained('fishnet150', trusted=True)
-    assert len(site.requests) == 1
-    # A converted file needs no trust.
-    (cache / 'fishnet150_ckpt.tar').unlink()
-    Path('checkpoints').mkdir()
-    Path('checkpoints/fishnet150-0123abcd.safetensors').touch()
-    check_pretrained('fishnet150')
 
 
 def test_the_check_before_training_says_how_to_train_without(site, cache):

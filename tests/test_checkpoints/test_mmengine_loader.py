@@ -4,12 +4,11 @@ import os
 
 import pytest
 import torch
-from conftest import needs_2_6
 from mmengine.config import Config
 from mmengine.runner import CheckpointLoader, load_checkpoint
 from safetensors.torch import save_file
 
-from fishnet_mmdet.checkpoints.mmengine_loader import read_for_mmengine
+from fishnet_mmdet.checkpoints import read_files_in_mmengine
 from fishnet_mmdet.engine.checks import check_checkpoint, check_initialisation
 from fishnet_mmdet.errors import FishNetError
 
@@ -17,7 +16,7 @@ from fishnet_mmdet.errors import FishNetError
 @pytest.fixture
 def loader(monkeypatch):
     monkeypatch.setattr(CheckpointLoader, '_schemes', CheckpointLoader._schemes.copy())
-    read_for_mmengine()
+    read_files_in_mmengine()
 
 
 def test_mmengine_reads_what_the_package_reads(loader, tmp_path):
@@ -48,7 +47,6 @@ def test_the_versions_of_modules_reach_load_state_dict(loader, tmp_path):
     assert checkpoint['state_dict']._metadata == net.state_dict()._metadata
 
 
-@needs_2_6
 def test_a_url_is_a_file_before_the_run(site, saved, cache, tmp_path, mmengine_log):
     place = f'127.0.0.1:{site.server.server_port}'
     site.put('/x.pth', saved())

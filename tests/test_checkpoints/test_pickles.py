@@ -7,7 +7,8 @@ from collections import Counter, OrderedDict
 import numpy as np
 import pytest
 import torch
-from conftest import REPO, needs_2_6
+from conftest import REPO
+from mmengine.utils import digit_version
 
 from fishnet_mmdet.checkpoints import read_checkpoint
 from fishnet_mmdet.checkpoints.pickles import Budget, Interpreter, Refused
@@ -135,10 +136,11 @@ def test_an_interpreter_names_only_what_its_table_has():
     }.items(),
 )
 @pytest.mark.parametrize('legacy', [True, False])
-@needs_2_6
 def test_tensors_of_no_plain_numbers_are_named(kind, make, legacy, tmp_path):
     from fishnet_mmdet.checkpoints.reading import weights_in
 
+    if kind == 'nested' and digit_version(torch.__version__) < digit_version('2.1.0'):
+        pytest.skip('this PyTorch cannot save nested tensors')
     torch.save(dict(state_dict={'a.weight': make()}), tmp_path / 'x.pth', _use_new_zipfile_serialization=not legacy)
     with pytest.raises(FishNetError, match=rf'x\.pth: a\.weight is .*{kind}'):
         weights_in(read_checkpoint(tmp_path / 'x.pth'), 'x.pth')

@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 
 from fishnet_mmdet import FishNet
 from fishnet_mmdet.analysis.released_fishnet import ReleasedFishNet
-from fishnet_mmdet.checkpoints import FishNetPretrained, check_pretrained, reading
+from fishnet_mmdet.checkpoints import FishNetPretrained, check_pretrained
 from fishnet_mmdet.errors import FishNetError
 from fishnet_mmdet.models import FishNeXt
 from fishnet_mmdet.models.released import rename_released
@@ -425,19 +425,6 @@ def test_the_init_log_says_where_the_values_are_from(small_net, small_fish, tmp_
     )
     net.init_weights()
     assert len(seen) > 100 and set(seen.values()) == {f'FishNetPretrained: load from {file}'}
-
-
-@pytest.mark.parametrize('trusted', [True, False])
-def test_before_torch_2_6_a_pickled_file_has_to_be_trusted(trusted, small_net, small_fish, tmp_path, monkeypatch):
-    monkeypatch.setattr(reading, 'PICKLES_ARE_DATA', False)
-    weights = small_net().state_dict()
-    net = FishNet(arch=small_fish(), init_cfg=dict(**init_cfg(save(weights, tmp_path / 'own.pth')), trusted=trusted))
-    if trusted:
-        net.init_weights()
-        assert_equal(net.state_dict(), weights)
-    else:
-        with pytest.raises(FishNetError, match='trusted=True in init_cfg'):
-            net.init_weights()
 
 
 def test_pytorchcv_file_sets_every_tensor(tmp_path, mmengine_log):

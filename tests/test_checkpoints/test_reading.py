@@ -13,7 +13,7 @@ from mmengine.logging import HistoryBuffer, MessageHub
 from released import save_released
 from safetensors.torch import save_file
 
-from fishnet_mmdet.checkpoints import allow_training_state, read_checkpoint, reading, training_state
+from fishnet_mmdet.checkpoints import allow_training_state, read_checkpoint
 from fishnet_mmdet.checkpoints.reading import file_format, weights_in
 from fishnet_mmdet.errors import FishNetError
 
@@ -220,7 +220,6 @@ def test_code_is_not_run(way, name, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize('name', ['system', 'open', 'eval'])
 @pytest.mark.parametrize('legacy', [True, False])
-@needs_2_6
 def test_code_is_named(legacy, name, tmp_path):
     file = tmp_path / 'evil.tar'
     save_running(file, 'legacy' if legacy else 'zip', *calls(tmp_path / 'trace')[name])
@@ -295,20 +294,18 @@ def test_training_state_is_read_once_it_is_allowed(hub, legacy, safe_globals, tm
 
 
 @pytest.mark.parametrize('owner, name', [(dict, 'fromkeys'), (str, 'format'), (HistoryBuffer, '__init__')])
-@needs_2_6
 def test_the_training_state_brings_no_other_methods(owner, name, tmp_path):
     file = tmp_path / 'evil.pth'
     save_running(file, 'zip', getattr, owner, name)
     refused(file)
 
 
-@needs_2_6
 def test_numbers_of_numpy_1_are_read(tmp_path):
     file = tmp_path / 'epoch_1.pth'
     torch.save(dict(a=np.arange(3), b=np.float64(0.5)), file, _use_new_zipfile_serialization=False)
-    content = file.read_bytes()
-    assert b'cnumpy._core.multiarray\n' in content
-    file.write_bytes(content.replace(b'cnumpy._core.multiarray\n', b'cnumpy.core.multiarray\n'))
+    content = file.read_bytes().replace(b'cnumpy._core.multiarray\n', b'cnumpy.core.multiarray\n')
+    assert b'cnumpy.core.multiarray\n' in content
+    file.write_bytes(content)
     assert torch.load(file, weights_only=False)['b'] == 0.5
     assert read_checkpoint(file)['b'] == 0.5
 
@@ -317,7 +314,6 @@ def test_numbers_of_numpy_1_are_read(tmp_path):
 @pytest.mark.parametrize(
     'best', [np.float64(78.5), np.float32(78.5), np.array(78.5), np.array([78.5], np.float32), torch.tensor([78.5])], ids=repr
 )
-@needs_2_6
 def test_a_released_file_with_the_accuracy_as_it_was_recorded(best, legacy, tmp_path):
     file = tmp_path / 'released.tar'
     save_released(weights(), file, legacy=legacy)
@@ -419,42 +415,3 @@ def test_safetensors_without_the_library(tmp_path, monkeypatch):
 def test_a_checkpoint_without_weights_is_refused_with_what_it_has(content, tmp_path):
     with pytest.raises(FishNetError, match='x.pth holds no weights.*' + '.*'.join(content)):
         weights_in(content, 'x.pth')
-
-
-@pytest.fixture
-def old_torch(monkeypatch):
-    """A torch.load that runs what a file says, as before 2.6."""
-    for module in (reading, training_state):
-        monkeypatch.setattr(module, 'PICKLES_ARE_DATA', False)
-
-
-@pytest.mark.parametrize('legacy', [True, False])
-def test_before_torch_2_6_a_pickled_file_is_refused(legacy, old_torch, tmp_path):
-    trace, file = tmp_path / 'trace', tmp_path / 'evil.tar'
-    save_running(file, 'legacy' if legacy else 'zip', *calls(trace)['system'])
-    message = refused(file)
-    for word in ('pickled', torch.__version__, 'python -m fishnet_mmdet convert', '.safetensors', 'trusted=True', '--trusted'):
-        assert word in message
-    assert not trace.exists()
-
-
-def test_before_torch_2_6_a_file_of_ones_own_is_read_whole(old_torch, hub, tmp_path):
-    file = tmp_path / 'epoch_1.pth'
-    torch.save(dict(message_hub=hub.state_dict(), state_dict=weights()), file)
-    checkpoint = read_checkpoint(file, trusted=True)
-    assert checkpoint['message_hub']['log_scalars']['train/loss'].current() == 0.125
-    assert torch.equal(checkpoint['state_dict']['a.weight'], weights()['a.weight'])
-
-
-def test_before_torch_2_6_safetensors_are_read(old_torch, tmp_path):
-    save_file(weights(), tmp_path / 'x.safetensors')
-    assert torch.equal(read_checkpoint(tmp_path / 'x.safetensors')['state_dict']['a.weight'], weights()['a.weight'])
-
-
-@needs_2_6
-def test_trust_changes_nothing_where_files_are_data(tmp_path):
-    trace, file = tmp_path / 'trace', tmp_path / 'evil.tar'
-    save_running(file, 'zip', *calls(trace)['system'])
-    with pytest.raises(FishNetError, match='code'):
-        read_checkpoint(file, trusted=True)
-    assert not trace.exists()

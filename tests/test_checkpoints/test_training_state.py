@@ -1,6 +1,5 @@
 """numpy's part of a training state: what numpy writes is read, and nothing else reaches numpy."""
 
-import os
 import pickle
 
 import numpy as np
@@ -9,7 +8,7 @@ import torch
 from conftest import needs_2_6
 from mmengine.logging import HistoryBuffer
 
-from fishnet_mmdet.checkpoints import allow_training_state, read_checkpoint, training_state
+from fishnet_mmdet.checkpoints import allow_training_state, read_checkpoint
 from fishnet_mmdet.errors import FishNetError
 
 RECONSTRUCT = np.zeros(1).__reduce__()[0]
@@ -109,19 +108,6 @@ def test_no_file_can_name_the_type_whose_state_is_set(tmp_path):
 
 
 def test_nothing_is_allowed_before_torch_2_6(monkeypatch):
-    monkeypatch.setattr(training_state, 'PICKLES_ARE_DATA', False)
+    monkeypatch.setattr(torch, '__version__', '2.5.1+cpu')
     monkeypatch.delattr(torch.serialization, 'add_safe_globals', raising=False)
     allow_training_state()
-
-
-@pytest.mark.parametrize('version, data', [('2.5.1', False), ('2.0.1+cu117', False), ('2.6.0', True), ('2.13.0+cpu', True)])
-def test_which_versions_read_pickles_as_data(version, data):
-    assert training_state.reads_pickles_as_data(version) == data
-
-
-@pytest.mark.parametrize('data', [True, False])
-def test_trust_lets_mmengine_read_whole_pickles_before_torch_2_6_only(data, monkeypatch):
-    monkeypatch.setenv('TORCH_FORCE_WEIGHTS_ONLY_LOAD', '1')
-    monkeypatch.setattr(training_state, 'PICKLES_ARE_DATA', data)
-    training_state.trust_pickled_files()
-    assert ('TORCH_FORCE_WEIGHTS_ONLY_LOAD' in os.environ) == data

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from conftest import REPO, needs_2_6
+from conftest import REPO
 from mmengine.logging import MessageHub
 from released import released_weights, save_released
 from safetensors.torch import save_file
@@ -59,7 +59,6 @@ def test_a_released_file(report, released):
     assert sum(int(row[1]) for row in rows) == int(lines['backbone'].split()[0])
 
 
-@needs_2_6
 def test_a_classifier_of_ours(report, small_net, tmp_path):
     hub = MessageHub('inspected')
     for epoch in (1, 2):
@@ -126,7 +125,7 @@ def test_one_of_several(report, small_net, tmp_path):
 
 def test_the_command(command, small_net, tmp_path):
     torch.save(small_net().state_dict(), tmp_path / 'x.pth')
-    out = command(TOOL, 'x.pth', '--trusted')
+    out = command(TOOL, 'x.pth')
     assert 'holds         a fish of its own' in out and 'bridge' in out
     (tmp_path / 'page.pth').write_text('<html>404</html>')
     out = command(TOOL, 'page.pth', status=1)
