@@ -1,6 +1,6 @@
 # The small detector `nuclei` that comes with the package: FishNet-77 with a stem of stride 4, trained from scratch on all
 # nuclei but the repository's validation images:
-# python tools/dataset_converters/choose_nuclei.py SOURCE data/nuclei --all
+# python tools/dataset_converters/choose_nuclei.py SOURCE data/nuclei_all --all
 # python tools/train.py configs/demo/mask_rcnn_fishnet77_nuclei.py --amp --resume
 _base_ = './_base_/nuclei.py'
 custom_imports = dict(imports=['fishnet_mmdet'], allow_failed_imports=False)
@@ -26,7 +26,7 @@ model = dict(
     neck=dict(in_channels=[80, 208, 400, 528], norm_cfg=norm),
     roi_head=dict(mask_head=dict(norm_cfg=norm)),
 )
-train_dataloader = dict(batch_size=4, dataset=dict(data_root='data/nuclei/'))
+train_dataloader = dict(batch_size=4, dataset=dict(data_root='data/nuclei_all/'))
 
 # Before torch 2.4 the fused optimizer runs on GPUs alone.
 fused = __import__('torch').__version__ >= (2, 4)

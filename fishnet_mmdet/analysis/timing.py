@@ -134,9 +134,12 @@ def compare(
         of the first network.
 
     Raises:
-        FishNetError: If a network cannot compute the case.
+        FishNetError: If a network cannot compute the case, or this PyTorch compiles no modules.
     """
-    torch.compiler.reset()
+    if conditions.compile:
+        if not hasattr(torch.nn.Module, 'compile'):
+            raise FishNetError(f'compiled networks need PyTorch 2.1 or newer, and {torch.__version__} is installed')
+        torch.compiler.reset()
     candidates = []
     for name in names:
         with explain_errors(name, case, conditions):

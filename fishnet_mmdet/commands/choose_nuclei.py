@@ -29,7 +29,7 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
     )
     parser.add_argument('out', type=new_folder, metavar='OUT', help='folder of the new data set')
     train = parser.add_mutually_exclusive_group()
-    train.add_argument('--train', type=whole(1), default=120, metavar='N', help='training images (default: %(default)s)')
+    train.add_argument('--train', type=whole(1), default=100, metavar='N', help='training images (default: %(default)s)')
     train.add_argument('--all', action='store_true', help='train on every image that is not one of the validation images')
     parser.add_argument('--val', type=whole(1), default=40, metavar='N', help='validation images (default: %(default)s)')
     return parser.parse_args(argv)

@@ -42,7 +42,7 @@ def kind_of(image: np.ndarray) -> str:
 
 
 def choose_nuclei(
-    source: Union[str, Path], out_dir: Union[str, Path], num_train: Optional[int] = 120, num_val: int = 40
+    source: Union[str, Path], out_dir: Union[str, Path], num_train: Optional[int] = 100, num_val: int = 40
 ) -> Dict[str, Counter]:
     """Copies a part of the nuclei: ``train/``, ``val/``, ``annotations/instances_{train,val}.json``.
 

@@ -11,7 +11,6 @@ from mmengine.config import Config
 from mmengine.dataset import Compose
 
 from ..checkpoints import check_fits
-from ..errors import FishNetError
 from ..models import Classifier
 from .classification import Classification
 from .instances import Instances
@@ -33,11 +32,12 @@ class Predictor:
         results (Instances | PanopticSegmentation | Classification): Draws predictions and collects them.
 
     Raises:
-        FishNetError: If the device does not exist, or the checkpoint does not fit the model exactly.
+        FishNetError: If the checkpoint does not fit the model exactly.
     """
 
     def __init__(self, cfg: Config, checkpoint: str, device: Optional[str] = None) -> None:
-        self.model = init_detector(cfg, checkpoint, palette='random', device=_check_device(device))
+        device = device or ('cuda:0' if torch.cuda.is_available() else 'cpu')
+        self.model = init_detector(cfg, checkpoint, palette='random', device=device)
         # init_detector loads what fits and passes over the rest.
         check_fits(self.model, checkpoint)
         meta = self.model.dataset_meta
@@ -66,20 +66,3 @@ class Predictor:
         packed = self.pipeline(dict(img=image, img_shape=image.shape[:2], ori_shape=image.shape[:2], gt_label=0))
         with torch.no_grad():
             return self.model.test_step(dict(inputs=[packed['inputs']], data_samples=None))[0]
-
-
-def _check_device(device: Optional[str] = None) -> str:
-    """The device, if this machine has it.
-
-    Raises:
-        FishNetError: If it has not.
-    """
-    device = device or ('cuda:0' if torch.cuda.is_available() else 'cpu')
-    try:
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise FishNetError(
-            f'the device {device} cannot be used here ({reason}): choose another, --device cpu for one'
-        ) from error
-    return device

@@ -6,7 +6,7 @@ import torch.nn as nn
 from released import released_weights
 
 from fishnet_mmdet.analysis.candidates import ENTRIES
-from fishnet_mmdet.analysis.counts import count_costs, count_multiply_adds
+from fishnet_mmdet.analysis.counts import FlopCounterMode, count_costs, count_multiply_adds
 from fishnet_mmdet.analysis.networks import SETTINGS
 from fishnet_mmdet.analysis.timing import Candidate, Case, Conditions
 from fishnet_mmdet.models.released import rename_released
@@ -43,6 +43,7 @@ def test_reference_is_the_network(setting):
     assert gradients[0] == pytest.approx(gradients[1], rel=1e-3, abs=1e-3)
 
 
+@pytest.mark.skipif(FlopCounterMode is None, reason='torch counts operations from 2.1 on')
 @pytest.mark.parametrize('name', ['fishnet99', 'fishnext99', 'resnet50', 'hrnet_w32'])
 def test_convolutions_are_those_of_the_network(name):
     candidate = Candidate(f'convolutions_{name}', Case('train', 64, 64, 2), Conditions())

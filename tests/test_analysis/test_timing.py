@@ -5,6 +5,7 @@ from statistics import median
 
 import pytest
 import torch
+from torch import nn
 
 from fishnet_mmdet.analysis.networks import SETTINGS
 from fishnet_mmdet.analysis.peak_memory import measure_peak
@@ -68,9 +69,16 @@ def test_peak_of_what_is_known():
     assert 31 * 2**20 < peak < 40 * 2**20
 
 
+@pytest.mark.skipif(not hasattr(nn.Module, 'compile'), reason='this PyTorch compiles no modules')
 def test_message_of_a_compiler(monkeypatch):
     monkeypatch.setattr('torch._inductor.config.cpp.cxx', ('/nowhere/c++',))
     with pytest.raises(FishNetError, match='fishnet55 cannot compute forward.*without --compile'):
+        compare(['fishnet55'], Case('forward', 32, 32, 1), Conditions(compile=True))
+
+
+def test_message_of_a_pytorch_that_does_not_compile(monkeypatch):
+    monkeypatch.delattr(nn.Module, 'compile', raising=False)
+    with pytest.raises(FishNetError, match='compiled networks need PyTorch 2.1 or newer'):
         compare(['fishnet55'], Case('forward', 32, 32, 1), Conditions(compile=True))
 
 

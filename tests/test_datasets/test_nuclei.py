@@ -104,7 +104,7 @@ def test_messages(source, tmp_path):
     assert not (tmp_path / 'out').exists()
 
 
-@pytest.mark.parametrize('split, images, nuclei', [('train', 120, 5388), ('val', 40, 1851)])
+@pytest.mark.parametrize('split, images, nuclei', [('train', 100, 4583), ('val', 40, 1851)])
 def test_the_images_of_the_repository(split, images, nuclei):
     content = read(DEMO, split)
     assert (len(content['images']), len(content['annotations'])) == (images, nuclei)
