@@ -123,7 +123,10 @@ needs_2_6 = pytest.mark.skipif(
 
 @pytest.fixture(autouse=True)
 def own_default_scope():
-    """mmengine keeps the default scope of the last config for the whole process: each test begins without one."""
+    """mmengine keeps the default scope of the last config for the whole process: each test begins and ends without one."""
+    DefaultScope._instance_dict.clear()
+    yield
+    # Fixtures of the next module come before the next call of this one.
     DefaultScope._instance_dict.clear()
 
 

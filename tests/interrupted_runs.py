@@ -21,6 +21,8 @@ import time
 from pathlib import Path
 from typing import Dict, List, NamedTuple, Optional
 
+from fishnet_mmdet.checkpoints import read_checkpoint
+
 os.environ.setdefault('OMP_NUM_THREADS', '1')
 
 import mmengine.config.config
@@ -190,7 +192,7 @@ def free_port() -> int:
 
 def tensors_of(work_dir: Path) -> dict:
     """The weights and the state of the optimizer in the last checkpoint of a run."""
-    checkpoint = torch.load((work_dir / 'last_checkpoint').read_text(), weights_only=True)
+    checkpoint = read_checkpoint((work_dir / 'last_checkpoint').read_text())
     names = ('state_dict', 'optimizer', 'ema_state_dict')
     tensors = {f'{name}.{key}': one for name in names for key, one in _tensors(checkpoint.get(name, {}))}
     return dict(tensors, iter=torch.tensor(checkpoint['meta']['iter']))

@@ -10,7 +10,7 @@ train_dataloader = dict(batch_size=2)
 # In a few hundred steps AdamW learns what takes SGD longer.
 # Before torch 2.4 the fused optimizer runs on GPUs alone.
 fused = __import__('torch').__version__ >= (2, 4)
-optim_wrapper = dict(optimizer=dict(_delete_=True, type='AdamW', lr=3e-4, weight_decay=0.01, fused=fused))
+optim_wrapper = dict(optimizer=dict(_delete_=True, type='AdamW', lr=1e-3, weight_decay=0.01, fused=fused))
 train_cfg = dict(max_epochs=epochs, val_interval=2)
 param_scheduler = [
     dict(type='LinearLR', start_factor=1 / 16, by_epoch=False, begin=0, end=10),

@@ -15,6 +15,7 @@ from mmengine.runner import Runner
 from released import released_weights, save_released
 
 from fishnet_mmdet.analysis.released_fishnet import ReleasedFishNet
+from fishnet_mmdet.checkpoints import read_checkpoint
 from fishnet_mmdet.registry import MODELS
 
 TOOLS = REPO / 'tools'
@@ -107,7 +108,7 @@ def expected(trained, config, archive):
     """Accuracy in percent of the trained checkpoint on the test images, computed plainly."""
     normalised, labels = decoded(archive, 'test')
     model = MODELS.build(Config.fromfile(config).model)
-    model.load_state_dict(torch.load(trained[0] / 'epoch_3.pth', weights_only=True)['state_dict'])
+    model.load_state_dict(read_checkpoint(trained[0] / 'epoch_3.pth')['state_dict'])
     with torch.no_grad():
         ranks = model.eval()(normalised([128] * 3, [64] * 3)).argsort(1, descending=True).numpy()
     return 100 * np.mean(ranks[:, 0] == labels)
@@ -129,7 +130,7 @@ def test_trains_for_the_epochs(trained, expected):
     assert len(accuracies(log)) == 3
     assert accuracies(log)[-1] == pytest.approx(expected, abs=1e-3)
     assert 0 < expected < 100
-    checkpoint = torch.load(work / 'epoch_3.pth', weights_only=True)
+    checkpoint = read_checkpoint(work / 'epoch_3.pth')
     assert checkpoint['meta']['iter'] == 12
     assert tuple(checkpoint['meta']['dataset_meta']['classes']) == ('blue', 'green', 'red')
     assert Config.fromfile(work / 'tiny.py').train_cfg.max_epochs == 3
@@ -146,7 +147,7 @@ def test_resumes_with_mixed_precision(trained, config, archive, command, tmp_pat
     assert epochs(log) == [4] * 4
     assert Config.fromfile(work / 'tiny.py').optim_wrapper.type == 'fishnet_mmdet.BFloat16OptimWrapper'
     files = trained[0] / 'epoch_3.pth', work / 'epoch_4.pth'
-    before, after = (torch.load(file, weights_only=True) for file in files)
+    before, after = (read_checkpoint(file) for file in files)
     assert after['meta']['iter'] == 16
     for name, tensor in after['state_dict'].items():
         assert tensor.dtype == before['state_dict'][name].dtype and tensor.isfinite().all(), name
@@ -184,7 +185,7 @@ def test_two_processes(trained, expected, config, archive, command, tmp_path):
     log = command(TOOLS / 'dist_train.sh', config, 2, '--epochs', '1', '--work-dir', tmp_path / 'work', *data, PORT='29631')
     assert 'GPU number: 2' in log
     assert len(accuracies(log)) == 1
-    assert torch.load(tmp_path / 'work/epoch_1.pth', weights_only=True)['meta']['iter'] == 2
+    assert read_checkpoint(tmp_path / 'work/epoch_1.pth')['meta']['iter'] == 2
     checkpoint = trained[0] / 'epoch_3.pth'
     log = command(TOOLS / 'dist_test.sh', config, checkpoint, 2, '--work-dir', tmp_path / 'work', *data, PORT='29632')
     assert accuracies(log, 'test') == [pytest.approx(expected, abs=1e-3)]
@@ -213,7 +214,7 @@ def test_infer_names_the_class(trained, config, archive, command, tmp_path):
     found = json.loads((tmp_path / 'out/predictions.json').read_text())
     normalised, _ = decoded(archive, 'test')
     model = MODELS.build(Config.fromfile(config).model)
-    model.load_state_dict(torch.load(checkpoint, weights_only=True)['state_dict'])
+    model.load_state_dict(read_checkpoint(checkpoint)['state_dict'])
     with torch.no_grad():
         scores = model.eval()(normalised([128] * 3, [64] * 3)[:4]).softmax(1)
     assert found['classes'] == ['blue', 'green', 'red']
@@ -294,7 +295,7 @@ train_cfg = dict(max_epochs=1, val_interval=100)
     losses = runner.message_hub.get_scalar('train/loss').data[0]
     assert len(losses) == 4 and np.isfinite(losses).all()
 
-    classifier = torch.load(checkpoint, weights_only=True)['state_dict']
+    classifier = read_checkpoint(checkpoint)['state_dict']
     moved = 0
     for name, tensor in runner.model.backbone.state_dict().items():
         start = classifier[f'backbone.{name}']

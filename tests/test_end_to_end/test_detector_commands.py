@@ -13,6 +13,7 @@ import torch
 from conftest import REPO, TINY_FISH
 from pycocotools.coco import COCO
 
+from fishnet_mmdet.checkpoints import read_checkpoint
 from fishnet_mmdet.datasets.shapes import CLASSES
 from fishnet_mmdet.ops import installed
 
@@ -80,13 +81,13 @@ def test_resume_goes_on_where_training_stopped(trained, command, tmp_path):
     config, checkpoint, log = trained
     work = tmp_path / 'work'
     command(TOOLS / 'train.py', config, '--work-dir', work, '--cfg-options', 'train_cfg.max_epochs=1')
-    stopped = torch.load(work / 'epoch_1.pth', weights_only=True)
+    stopped = read_checkpoint(work / 'epoch_1.pth')
     assert not (work / 'epoch_2.pth').exists()
 
     resumed = command(TOOLS / 'train.py', config, '--work-dir', work, '--resume')
     assert 'resumed epoch: 1' in resumed
     assert len(losses_of(resumed)) == 4
-    ours, theirs = (torch.load(file, weights_only=True) for file in (work / 'epoch_2.pth', checkpoint))
+    ours, theirs = (read_checkpoint(file) for file in (work / 'epoch_2.pth', checkpoint))
     assert ours['meta']['iter'] == theirs['meta']['iter'] == 8
     assert ours['optimizer']['param_groups'] == theirs['optimizer']['param_groups']
     history, start = (checkpoint['message_hub']['log_scalars']['train/loss'].data[0] for checkpoint in (ours, stopped))
@@ -149,7 +150,7 @@ def test_two_processes_train_and_resume(trained, command, tmp_path):
     second = command(TOOLS / 'dist_train.sh', config, 2, *work, '--resume', PORT='29612')
     assert 'resumed epoch: 1' in second
     # 4 images in 2 processes are 2 steps.
-    assert torch.load(tmp_path / 'work/epoch_2.pth', weights_only=True)['meta']['iter'] == 4
+    assert read_checkpoint(tmp_path / 'work/epoch_2.pth')['meta']['iter'] == 4
 
 
 def test_slurm_scripts(trained, command, tmp_path):
@@ -170,7 +171,7 @@ def test_slurm_scripts(trained, command, tmp_path):
     env = dict(PATH=f'{srun.parent}:/usr/bin:/bin', GPUS='2', GPUS_PER_NODE='2', CPUS_PER_TASK='1', MASTER_PORT='29613')
     out = command(TOOLS / 'slurm_train.sh', 'part', 'job', config, tmp_path / 'work', **env)
     assert '--partition=part --job-name=job --gres=gpu:2 --ntasks=2 --ntasks-per-node=2 --cpus-per-task=1' in out
-    assert torch.load(tmp_path / 'work/epoch_2.pth', weights_only=True)['meta']['iter'] == 4
+    assert read_checkpoint(tmp_path / 'work/epoch_2.pth')['meta']['iter'] == 4
     out = command(TOOLS / 'slurm_test.sh', 'part', 'job', config, checkpoint, '--eval', 'bbox', **env)
     assert metrics_of(out)['bbox_mAP'] == metrics_of(log)['bbox_mAP']
 

@@ -8,6 +8,7 @@ import torch
 from mmengine.fileio import LocalBackend
 from toy_training import Killed, kill, state_of, toy_training
 
+from fishnet_mmdet.checkpoints import read_checkpoint
 from fishnet_mmdet.errors import FishNetError
 
 KEEP_1 = dict(default_hooks=dict(checkpoint=dict(type='CheckpointHook', interval=1, max_keep_ckpts=1)))
@@ -23,7 +24,7 @@ def test_old_checkpoints_go_last(tmp_path, monkeypatch):
 
     def removed(self, path):
         last = (tmp_path / 'last_checkpoint').read_text()
-        seen.append((os.path.basename(path), os.path.basename(last), torch.load(last, weights_only=True)['meta']['epoch']))
+        seen.append((os.path.basename(path), os.path.basename(last), read_checkpoint(last)['meta']['epoch']))
         remove(self, path)
 
     monkeypatch.setattr(LocalBackend, 'remove', removed)
@@ -36,9 +37,7 @@ def test_the_best_checkpoint_is_replaced_by_a_whole_one(tmp_path, monkeypatch):
     seen, remove = [], LocalBackend.remove
 
     def removed(self, path):
-        whole = [
-            name for name in names(tmp_path) if name.startswith('best') and torch.load(tmp_path / name, weights_only=True)
-        ]
+        whole = [name for name in names(tmp_path) if name.startswith('best') and read_checkpoint(tmp_path / name)]
         seen.append((os.path.basename(path), whole))
         remove(self, path)
 
@@ -96,6 +95,6 @@ def test_full_disk(name, tmp_path, monkeypatch):
         toy_training(tmp_path, at=(6, lambda: part.symlink_to('/dev/full')))
     left = 'epoch_1.pth' if name == 'epoch_2.pth' else 'epoch_2.pth'
     assert f'The last whole checkpoint is {tmp_path}/{left}' in str(stop.value)
-    assert torch.load(tmp_path / left, weights_only=True)['optimizer']
+    assert read_checkpoint(tmp_path / left)['optimizer']
     part.unlink(missing_ok=True)
     assert toy_training(tmp_path, **KEEP_1).iter == 12

@@ -4,6 +4,7 @@ import pytest
 import torch
 from toy_training import ToyModel, toy_training
 
+from fishnet_mmdet.checkpoints import read_checkpoint
 from fishnet_mmdet.errors import FishNetError
 
 
@@ -33,7 +34,7 @@ def test_a_loss_that_is_not_finite_ends_training(value, shown, lr, tmp_path, mon
     assert text.endswith(f'The last checkpoint is {tmp_path}/epoch_1.pth')
     # The iteration at which it would have been saved is not reached, and what is there is finite.
     assert not (tmp_path / 'epoch_2.pth').exists()
-    weights = torch.load(tmp_path / 'epoch_1.pth', weights_only=True)['state_dict']
+    weights = read_checkpoint(tmp_path / 'epoch_1.pth')['state_dict']
     assert all(tensor.isfinite().all() for tensor in weights.values())
 
 
@@ -81,7 +82,7 @@ def test_an_error_that_nan_weights_lead_to_is_named(tmp_path, monkeypatch):
 
 def test_a_checkpoint_with_nan_is_not_loaded(tmp_path):
     toy_training(tmp_path / 'whole')
-    checkpoint = torch.load(tmp_path / 'whole/epoch_2.pth', weights_only=True)
+    checkpoint = read_checkpoint(tmp_path / 'whole/epoch_2.pth')
     checkpoint['state_dict']['norm.running_mean'][0] = float('nan')
     torch.save(checkpoint, tmp_path / 'nan.pth')
     for settings in (dict(resume=True), dict(resume=False)):

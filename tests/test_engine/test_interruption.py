@@ -9,6 +9,8 @@ import pytest
 import torch
 from toy_training import kill, log_of, state_of, toy_training
 
+from fishnet_mmdet.checkpoints import read_checkpoint
+
 
 def send(number):
     return lambda: os.kill(os.getpid(), number)
@@ -24,7 +26,7 @@ def test_a_signal_ends_training_with_a_checkpoint(number, tmp_path):
     assert signal.getsignal(number) == before
     file = tmp_path / 'ended/interrupted.pth'
     assert (tmp_path / 'ended/last_checkpoint').read_text() == str(file)
-    assert torch.load(file, weights_only=True)['meta']['iter'] == 7
+    assert read_checkpoint(file)['meta']['iter'] == 7
     log = [line for line in log_of(tmp_path / 'ended').splitlines() if signal.Signals(number).name in line]
     assert len(log) == 1 and f'training ends after iteration 7, saved as {file}; --resume continues' in log[0]
     torch.testing.assert_close(state_of(toy_training(tmp_path / 'ended')), whole, rtol=0, atol=0)
@@ -45,7 +47,7 @@ def test_accumulated_gradients_are_used_first(tmp_path):
     whole = state_of(toy_training(tmp_path / 'whole', **settings))
     with pytest.raises(SystemExit):
         toy_training(tmp_path / 'ended', at=(5, send(signal.SIGTERM)), **settings)
-    assert torch.load(tmp_path / 'ended/interrupted.pth', weights_only=True)['meta']['iter'] == 6
+    assert read_checkpoint(tmp_path / 'ended/interrupted.pth')['meta']['iter'] == 6
     torch.testing.assert_close(state_of(toy_training(tmp_path / 'ended', **settings)), whole, rtol=0, atol=0)
     assert 'may differ' not in log_of(tmp_path / 'ended')
     toy_training(tmp_path / 'ended', load_from=str(tmp_path / 'whole/epoch_1.pth'), **settings)
@@ -91,7 +93,15 @@ def test_workers_survive_signals_of_others(tmp_path):
     assert [worker.exitcode for worker in workers] == [0, 0]
 
 
-def test_a_second_signal_has_its_usual_effect(tmp_path):
+@pytest.fixture
+def interruptible():
+    """SIGINT has Python's effect: a shell starts jobs in the background with SIGINT ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_a_second_signal_has_its_usual_effect(interruptible, tmp_path):
     def twice():
         send(signal.SIGINT)()
         time.sleep(0.3)

@@ -4,6 +4,7 @@ import pytest
 import torch
 from toy_training import Killed, kill, state_of, toy_config, toy_training
 
+from fishnet_mmdet.checkpoints import read_checkpoint
 from fishnet_mmdet.engine.building import build_runner
 
 HOOK = dict(type='CheckpointHook', interval=1, save_best='accuracy', rule='greater')
@@ -89,7 +90,7 @@ def test_a_drawn_seed_is_kept(tmp_path):
     """Without a seed in the config: the resumed run takes that of the checkpoint, which a third run is given."""
     with pytest.raises(Killed):
         toy_training(tmp_path / 'drawn', at=(8, kill), randomness=dict(seed=None))
-    seed = torch.load(tmp_path / 'drawn/epoch_1.pth', weights_only=True)['meta']['seed']
+    seed = read_checkpoint(tmp_path / 'drawn/epoch_1.pth')['meta']['seed']
     resumed = state_of(toy_training(tmp_path / 'drawn', randomness=dict(seed=None)))
     given = state_of(toy_training(tmp_path / 'given', randomness=dict(seed=seed)))
     torch.testing.assert_close(resumed, given, rtol=0, atol=0)

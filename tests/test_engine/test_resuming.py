@@ -10,6 +10,7 @@ import torch
 from mmengine.config import Config
 from toy_training import log_of, toy_config, toy_training
 
+from fishnet_mmdet.checkpoints import read_checkpoint
 from fishnet_mmdet.engine.resuming import newest_whole_checkpoint
 from fishnet_mmdet.engine.runner import Runner
 from fishnet_mmdet.errors import FishNetError
@@ -42,7 +43,7 @@ def cut(file, share=0.5):
 
 
 def changed(file, change):
-    checkpoint = torch.load(file, weights_only=True)
+    checkpoint = read_checkpoint(file)
     change(checkpoint)
     torch.save(checkpoint, file)
     return file
