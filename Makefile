@@ -53,7 +53,7 @@ lint: setup
 	$(BIN)/ruff format --check .
 
 clean:
-	rm -rf $(VENV) work_dirs/demo build dist *.egg-info .pytest_cache .ruff_cache
+	rm -rf $(VENV) work_dirs/demo build dist *.egg-info .hypothesis .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 ifneq ($(TORCH),$(installed_torch))
