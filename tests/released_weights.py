@@ -54,6 +54,8 @@ def main(argv=None) -> int:
     parser.add_argument('images', type=Path, metavar='DIR', help='a folder with ten class folders')
     parser.add_argument('names', nargs='*', metavar='NAME', help='published weights (default: all)')
     args = parser.parse_args(argv)
+    if missing := [name for name in CLASSES if not (args.images / name).is_dir()]:
+        parser.error(f'{args.images} has no folder {missing[0]}: name the folder val of Imagenette')
     bad = 0
     for name in args.names or RELEASES:
         depth = RELEASES[name].network.rpartition('-')[2]

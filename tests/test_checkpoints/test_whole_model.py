@@ -3,9 +3,10 @@
 import pytest
 import torch
 from mmengine.runner import load_checkpoint
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import nn
 
+from fishnet_mmdet.checkpoints import read_checkpoint
 from fishnet_mmdet.checkpoints.whole_model import pack
 from fishnet_mmdet.errors import FishNetError
 
@@ -43,6 +44,13 @@ def test_mmengine_reads_it(net, tmp_path):
     assert other[0].weight.dtype == torch.float32
     torch.testing.assert_close(other[0].weight, net[0].weight, rtol=2**-11, atol=1e-7)
     assert torch.equal(other[1].running_var, net[1].running_var)
+
+
+@pytest.mark.parametrize('classes', ['{', '[' * 100000])
+def test_damaged_names_of_classes(classes, net, tmp_path):
+    save_file(net.state_dict(), tmp_path / 'x.safetensors', dict(dataset_meta=classes))
+    with pytest.raises(FishNetError, match='x.safetensors is not a checkpoint'):
+        read_checkpoint(tmp_path / 'x.safetensors')
 
 
 def test_messages(net, tmp_path):
