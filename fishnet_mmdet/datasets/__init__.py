@@ -1,6 +1,7 @@
 """Data sets and transforms for classification, panoptic maps, and generated data. Nothing here depends on a model."""
 
 from .classification import ClassificationDataset, SampleTable
+from .enlarge import Enlarge
 from .image_folder import ImageFolder
 from .object_crops import ObjectCrops
 from .panoptic import LoadPanopticSegments
@@ -9,6 +10,7 @@ from .transforms import PackInputs, PCALighting, RandomPadCrop, RandomResizedCro
 
 __all__ = [
     'ClassificationDataset',
+    'Enlarge',
     'ImageFolder',
     'LoadPanopticSegments',
     'ObjectCrops',

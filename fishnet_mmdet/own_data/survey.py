@@ -8,6 +8,7 @@ from mmdet.registry import TASK_UTILS
 from mmengine.config import Config
 from terminaltables import AsciiTable
 
+from ..datasets.enlarge import LONGER, resize_factor
 from ..engine.config_tree import dicts_in, dotted, walk
 from .classes import Classes
 from .parts import Part
@@ -159,7 +160,9 @@ def _enlargement(cfg: Config, image_sizes: np.ndarray) -> np.ndarray:
     factors = np.ones(len(image_sizes))
     for step in dicts_in(cfg.get('val_dataloader')):
         scale = step.get('scale')
-        if step.get('type') in ('Resize', 'mmdet.Resize') and isinstance(scale, Sequence):
+        if step.get('type') == 'fishnet_mmdet.Enlarge':
+            factors *= resize_factor(image_sizes, step['shorter'], step.get('longer', LONGER))
+        elif step.get('type') in ('Resize', 'mmdet.Resize') and isinstance(scale, Sequence):
             # As mmcv's imrescale: the longer side within the larger number, the shorter side within the smaller.
             factors *= np.minimum(max(scale) / image_sizes.max(1), min(scale) / image_sizes.min(1))
     return factors

@@ -82,6 +82,14 @@ def test_objects_below_the_smallest_anchor(tmp_path, side, share):
         assert "--cfg-options model.rpn_head.anchor_generator.scales='[4]'" in text
 
 
+def test_a_config_that_enlarges_small_images(tmp_path):
+    """Images of 200×100 get a shorter side of 512 pixels, 5.12 times; the smallest anchor has 16 pixels, 3.125 of the image."""
+    config = REPO / 'configs/demo/mask_rcnn_fishnet150_nuclei.py'
+    for number, (side, share) in enumerate([(3.1, '100 %'), (3.2, None)]):
+        text = said(objects_of(tmp_path / str(number), with_boxes([(1, (0, 0, side, side))])), config)
+        assert ('smallest anchor of 16 pixels' in text) == bool(share) and (not share or share in text)
+
+
 def test_the_advised_scale_has_few_smaller_objects(tmp_path):
     """The advice, applied, is checked against anchors and objects that are computed here."""
     sides = np.random.RandomState(0).uniform(1, 30, 200)

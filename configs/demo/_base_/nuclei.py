@@ -3,8 +3,9 @@ _base_ = '../../_base_/mask_rcnn_fpn.py'
 
 classes = ('nucleus',)
 data_root = 'demo/nuclei/'
-# The longer side of an image. Most images have 256 pixels, with nuclei of 15: the double size gives them finer masks.
-scale = (512, 512)
+# Of the shorter side of an image, at least. Most images have 256 pixels, with nuclei of 15: the double size gives them finer
+# masks. Large images keep their size, or their nuclei would vanish.
+size = 512
 crop = (256, 256)
 # A quarter of FPN's 256: for one class of simple shapes, neck and heads need not cost more than the backbone.
 width = 64
@@ -34,7 +35,7 @@ model = dict(
 train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations', with_bbox=True, with_mask=True),
-    dict(type='RandomResize', scale=scale, ratio_range=(0.75, 1.25), keep_ratio=True),
+    dict(type='fishnet_mmdet.Enlarge', shorter=size, ratio_range=(0.75, 1.25)),
     dict(type='RandomCrop', crop_size=crop, recompute_bbox=True, allow_negative_crop=True),
     # A crop can cut a nucleus off its box's rest: no empty boxes.
     dict(type='FilterAnnotations', min_gt_bbox_wh=(2, 2), keep_empty=False),
@@ -43,7 +44,7 @@ train_pipeline = [
 ]
 test_pipeline = [
     dict(type='LoadImageFromFile'),
-    dict(type='Resize', scale=scale, keep_ratio=True),
+    dict(type='fishnet_mmdet.Enlarge', shorter=size),
     dict(type='LoadAnnotations', with_bbox=True, with_mask=True),
     dict(type='PackDetInputs', meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor')),
 ]
