@@ -121,13 +121,21 @@ needs_2_6 = pytest.mark.skipif(
 )
 
 
-@pytest.fixture(autouse=True)
-def own_default_scope():
-    """mmengine keeps the default scope of the last config for the whole process: each test begins and ends without one."""
+def _forget() -> None:
     DefaultScope._instance_dict.clear()
+    os.environ.pop('TORCH_FORCE_WEIGHTS_ONLY_LOAD', None)
+
+
+@pytest.fixture(autouse=True)
+def own_state():
+    """Each test begins and ends without what mmengine and our commands set for the whole process.
+
+    That is the default scope of the last config, and the variable that keeps torch.load to weights.
+    """
+    _forget()
     yield
     # Fixtures of the next module come before the next call of this one.
-    DefaultScope._instance_dict.clear()
+    _forget()
 
 
 @pytest.fixture(scope='session')

@@ -53,7 +53,8 @@ def test_random_factor():
 
 
 @pytest.mark.parametrize(
-    'wrong', [dict(shorter=0), dict(shorter=512, longer=500), dict(shorter=9, ratio_range=(2, 1)), dict(shorter=9, ratio_range=(1,))]
+    'wrong',
+    [dict(shorter=0), dict(shorter=512, longer=500), dict(shorter=9, ratio_range=(2, 1)), dict(shorter=9, ratio_range=(1,))],
 )
 def test_wrong_arguments(wrong):
     with pytest.raises(FishNetError, match='Enlarge'):

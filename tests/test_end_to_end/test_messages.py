@@ -3,6 +3,8 @@
 ``tests/test_commands/test_arguments.py`` tries wrong arguments and configs without a process of their own.
 """
 
+import os
+
 import pytest
 import torch
 from conftest import REPO
@@ -87,4 +89,4 @@ def test_unfit_environment(says, tiny_config, tmp_path, stub, words):
         file = tmp_path / 'stubs' / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
-    says([TRAIN, tiny_config()], *words, PYTHONPATH=str(tmp_path / 'stubs'))
+    says([TRAIN, tiny_config()], *words, PYTHONPATH=os.pathsep.join([str(tmp_path / 'stubs'), str(REPO)]))

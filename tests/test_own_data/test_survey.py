@@ -83,7 +83,7 @@ def test_objects_below_the_smallest_anchor(tmp_path, side, share):
 
 
 def test_a_config_that_enlarges_small_images(tmp_path):
-    """Images of 200×100 get a shorter side of 512 pixels, 5.12 times; the smallest anchor has 16 pixels, 3.125 of the image."""
+    """Images of 200×100 are enlarged 5.12 times; the smallest anchor has 16 pixels, 3.125 of the image."""
     config = REPO / 'configs/demo/mask_rcnn_fishnet150_nuclei.py'
     for number, (side, share) in enumerate([(3.1, '100 %'), (3.2, None)]):
         text = said(objects_of(tmp_path / str(number), with_boxes([(1, (0, 0, side, side))])), config)
