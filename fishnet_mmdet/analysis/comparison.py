@@ -1,5 +1,7 @@
 """Detectors trained one after another with several seeds, and what their logs say."""
 
+import hashlib
+import json
 import statistics
 from pathlib import Path
 from typing import Dict, Iterable, List
@@ -14,12 +16,11 @@ from .runs import Run, read_run
 SCORES = ('bbox_mAP', 'bbox_mAP_50', 'bbox_mAP_75', 'segm_mAP', 'segm_mAP_50', 'segm_mAP_75')
 
 
-def train_with_seed(cfg: Config, seed: int, work_dir: Path) -> None:
+def train(cfg: Config, work_dir: Path) -> None:
     """Trains a detector. A run that was interrupted goes on from its last checkpoint.
 
     Args:
         cfg (Config): The config.
-        seed (int): The seed of weights and data.
         work_dir (Path): The folder of the run.
 
     Raises:
@@ -29,7 +30,6 @@ def train_with_seed(cfg: Config, seed: int, work_dir: Path) -> None:
     check_data(cfg, ['train_dataloader', 'val_dataloader'])
     check_initialisation(cfg)
     cfg.work_dir = str(work_dir)
-    cfg.randomness = dict(seed=seed)
     cfg.resume = True
     build_runner(cfg).train()
 
@@ -41,17 +41,26 @@ def is_finished(cfg: Config, work_dir: Path) -> bool:
     return any(record['step'] == cfg.train_cfg.max_epochs for record in read_run(work_dir).validation)
 
 
+def hash_of(cfg: Config) -> str:
+    """The beginning of a hash of all settings of a config: equal for the same training on another machine."""
+    return hashlib.sha256(json.dumps(cfg.to_dict(), sort_keys=True, default=str).encode()).hexdigest()[:12]
+
+
 def summary_of(run: Run) -> Dict[str, object]:
     """What a run's logs say.
 
     Returns:
-        dict: ``curve``: of each validation the epoch and the scores of COCO, from 0 to 1; ``seconds_per_iteration``: the
-        median of the logged times.
+        dict: ``curve``: of each validation the epoch and the scores of COCO, from 0 to 1; ``seconds_per_iteration`` and
+        ``seconds_per_image``: the medians of the logged times, in training and in validation.
     """
     curve = [
         dict(epoch=record['step'], **{name: record.get(f'coco/{name}', 0.0) for name in SCORES}) for record in run.validation
     ]
-    return dict(curve=curve, seconds_per_iteration=statistics.median(record['time'] for record in run.training))
+    return dict(
+        curve=curve,
+        seconds_per_iteration=statistics.median(record['time'] for record in run.training),
+        seconds_per_image=statistics.median(record['time'] for record in run.validation),
+    )
 
 
 def table(rows: Iterable[dict]) -> str:

@@ -1,15 +1,18 @@
 """compare: trains detectors one after another with several seeds, and prints a table of their AP."""
 
 import argparse
+import json
 from pathlib import Path
 from typing import List, Optional
 
 import torch
+from mmengine.config import Config
 
-from ..analysis.comparison import is_finished, summary_of, table, train_with_seed
+from ..analysis.comparison import hash_of, is_finished, summary_of, table, train
 from ..analysis.runs import read_run
 from ..engine.configs import read_config, use_mixed_precision
 from ..engine.schedule import set_epochs
+from ..errors import FishNetError
 from .arguments import Parser, add_config_options, new_file, new_folder, whole
 from .outputs import save_json
 
@@ -17,6 +20,7 @@ from .outputs import save_json
 def main(argv: Optional[List[str]] = None) -> None:
     """Trains what is not finished, seed after seed, and saves the scores after each run."""
     args = parse_args(argv)
+    done = {row['hash']: row for row in _read(args.out)}
     rows: List[dict] = []
     # All configs with the first seed come before the second: the table compares like with like at any time.
     for seed in args.seeds:
@@ -26,22 +30,42 @@ def main(argv: Optional[List[str]] = None) -> None:
                 set_epochs(cfg, args.epochs)
             if args.amp:
                 use_mixed_precision(cfg)
-            work_dir = args.work_dir / f'{Path(config).stem}_seed{seed}'
-            if not is_finished(cfg, work_dir):
-                train_with_seed(cfg, seed, work_dir)
-            run = dict(
-                config=config, seed=seed, amp=args.amp, epochs=cfg.train_cfg.max_epochs, threads=torch.get_num_threads()
-            )
-            rows.append(dict(run, **summary_of(read_run(work_dir))))
+            cfg.randomness = dict(seed=seed)
+            name = hash_of(cfg)
+            if name not in done:
+                done[name] = dict(_train(cfg, config, args.work_dir), hash=name, amp=args.amp)
+            rows.append(done[name])
             save_json(rows, args.out, '--out')
             print(f'\n{table(rows)}\n', flush=True)
+
+
+def _train(cfg: Config, config: str, work_dirs: Path) -> dict:
+    """Trains a config if its work dir has no finished run of it, and returns what is saved of the run."""
+    seed = cfg.randomness.seed
+    work_dir = work_dirs / f'{Path(config).stem}_seed{seed}'
+    if not is_finished(cfg, work_dir):
+        train(cfg, work_dir)
+    run = dict(config=config, seed=seed, epochs=cfg.train_cfg.max_epochs, threads=torch.get_num_threads())
+    return dict(run, **summary_of(read_run(work_dir)))
+
+
+def _read(file: Path) -> List[dict]:
+    """The runs that an earlier call saved, here or on another machine."""
+    if not file.is_file():
+        return []
+    try:
+        rows = json.loads(file.read_text())
+        [(row['hash'], row['curve']) for row in rows]
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise FishNetError(f'--out {file} is not a file of this command: name another one, or delete it') from error
+    return rows
 
 
 def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
     """The arguments of the command."""
     parser = Parser(
         description='Train detectors one after another with several seeds, and save their scores. The command continues '
-        'interrupted runs and does not repeat finished ones.'
+        'interrupted runs and does not repeat those that FILE.json has.'
     )
     parser.add_argument('configs', nargs='+', metavar='CONFIG', help='config files of detectors')
     parser.add_argument('--seeds', nargs='+', type=whole(0), default=[0, 1, 2], metavar='S', help='default: 0 1 2')

@@ -8,6 +8,7 @@ import pytest
 from fishnet_mmdet.analysis.comparison import SCORES, summary_of, table
 from fishnet_mmdet.analysis.runs import Run, read_run
 from fishnet_mmdet.commands import compare
+from fishnet_mmdet.errors import FishNetError
 
 
 def write_log(work_dir, scores, epochs=2):
@@ -17,20 +18,27 @@ def write_log(work_dir, scores, epochs=2):
     lines = []
     for epoch in range(1, epochs + 1):
         lines += [dict(loss=1.0, time=float(i), epoch=epoch, step=3 * (epoch - 1) + i) for i in (1, 2, 6)]
-        lines.append({**{f'coco/{name}': scores * epoch / epochs for name in SCORES}, 'data_time': 0.1, 'step': epoch})
+        lines.append(
+            {
+                **{f'coco/{name}': scores * epoch / epochs for name in SCORES},
+                'data_time': 0.1,
+                'time': 0.5 * epoch,
+                'step': epoch,
+            }
+        )
     (folder / 'scalars.json').write_text('\n'.join(map(json.dumps, lines)))
 
 
 def test_summary_of_a_run(tmp_path):
     write_log(tmp_path, 0.5)
     summary = summary_of(read_run(tmp_path))
-    assert summary['seconds_per_iteration'] == 2.0
+    assert summary['seconds_per_iteration'] == 2.0 and summary['seconds_per_image'] == 0.75
     assert [point['epoch'] for point in summary['curve']] == [1, 2]
     assert [point['segm_mAP_50'] for point in summary['curve']] == [0.25, 0.5]
 
 
 def test_a_validation_without_detections_is_zero():
-    run = Run([dict(loss=1.0, time=1.0, step=1)], [dict(step=1, data_time=0.1)])
+    run = Run([dict(loss=1.0, time=1.0, step=1)], [dict(step=1, data_time=0.1, time=0.3)])
     assert summary_of(run)['curve'] == [dict(epoch=1, **dict.fromkeys(SCORES, 0.0))]
 
 
@@ -44,14 +52,14 @@ def test_finished_runs_are_not_trained_again(tmp_path, monkeypatch, capsys):
     configs = []
     for name in 'ab':
         configs.append(tmp_path / f'{name}.py')
-        configs[-1].write_text('train_cfg = dict(max_epochs=2)\n')
+        configs[-1].write_text(f'train_cfg = dict(max_epochs=2)\nname = {name!r}\n')
     trained = []
 
-    def train(cfg, seed, work_dir):
-        trained.append((work_dir.name, seed))
+    def train(cfg, work_dir):
+        trained.append((work_dir.name, cfg.randomness.seed))
         write_log(work_dir, 0.4)
 
-    monkeypatch.setattr(compare, 'train_with_seed', train)
+    monkeypatch.setattr(compare, 'train', train)
     write_log(tmp_path / 'runs/b_seed0', 0.6)
     write_log(tmp_path / 'runs/a_seed1', 0.6, epochs=1)  # interrupted
     (tmp_path / 'runs/a_seed1/20260101_000000').rename(tmp_path / 'runs/a_seed1/20250101_000000')
@@ -71,3 +79,15 @@ def test_finished_runs_are_not_trained_again(tmp_path, monkeypatch, capsys):
     assert [(Path(row['config']).stem, row['seed']) for row in rows] == [('a', 0), ('b', 0), ('a', 1), ('b', 1)]
     assert [row['curve'][-1]['bbox_mAP'] for row in rows] == pytest.approx([0.4, 0.6, 0.4, 0.4])
     assert '50.0 (40.0 to 60.0)' in capsys.readouterr().out
+
+    # On another machine, which has the file and no work dirs, only what changed is trained.
+    trained.clear()
+    (tmp_path / 'a.py').write_text('train_cfg = dict(max_epochs=2)\nlr = 1\n')
+    arguments[arguments.index(str(tmp_path / 'runs'))] = str(tmp_path / 'other')
+    compare.main(arguments)
+    assert trained == [('a_seed0', 0), ('a_seed1', 1)]
+    assert [row['curve'][-1]['bbox_mAP'] for row in json.loads((tmp_path / 'out.json').read_text())][1::2] == [0.6, 0.4]
+
+    (tmp_path / 'out.json').write_text('{"a": 1}')
+    with pytest.raises(FishNetError, match='out.json is not a file of this command'):
+        compare.main(arguments)
