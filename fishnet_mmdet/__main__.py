@@ -21,8 +21,7 @@ COMMANDS = dict(
     benchmark='time backbones side by side',
     benchmark_data='time the input pipeline of a config',
     benchmark_ops="time our operators beside mmcv's compiled ones",
-    compare='train detectors with several seeds, and print a table of AP',
-    compare_small_images='train the networks of the small-image report',
+    compare='train models with several seeds, and print a table of their scores',
     make_shapes='generate images of shapes, annotated',
     choose_nuclei='copy the images of the demo from the whole data set',
 )

@@ -1,4 +1,4 @@
-"""Detectors trained one after another with several seeds, and what their logs say."""
+"""Models trained one after another with several seeds, and what their logs say."""
 
 import hashlib
 import json
@@ -11,17 +11,25 @@ from mmengine.config import Config
 from ..engine.building import build_runner
 from ..engine.checks import check_data, check_initialisation
 from ..engine.config_checks import check_config
+from .counts import count_parameters
 from .runs import Run, read_run
 
-SCORES = ('bbox_mAP', 'bbox_mAP_50', 'bbox_mAP_75', 'segm_mAP', 'segm_mAP_50', 'segm_mAP_75')
+#: The scores of a validation, by their names in the logs, and what makes percent of them: of detectors and of classifiers.
+SCORES = {
+    **{f'coco/{kind}_mAP{at}': 100 for kind in ('bbox', 'segm') for at in ('', '_50', '_75')},
+    'accuracy/top1': 1,
+}
 
 
-def train(cfg: Config, work_dir: Path) -> None:
-    """Trains a detector. A run that was interrupted goes on from its last checkpoint.
+def train(cfg: Config, work_dir: Path) -> int:
+    """Trains a model. A run that was interrupted goes on from its last checkpoint, and a finished one is only counted.
 
     Args:
         cfg (Config): The config.
         work_dir (Path): The folder of the run.
+
+    Returns:
+        int: The parameters of the model.
 
     Raises:
         FishNetError: If the config is wrong, or the data or pretrained weights are missing.
@@ -31,7 +39,12 @@ def train(cfg: Config, work_dir: Path) -> None:
     check_initialisation(cfg)
     cfg.work_dir = str(work_dir)
     cfg.resume = True
-    build_runner(cfg).train()
+    # mmengine has one visualizer of a name in a process, and that one logs into the work dir of the first run.
+    cfg.get('visualizer', {}).pop('name', None)
+    runner = build_runner(cfg)
+    if not is_finished(cfg, work_dir):
+        runner.train()
+    return count_parameters(runner.model)
 
 
 def is_finished(cfg: Config, work_dir: Path) -> bool:
@@ -50,16 +63,19 @@ def summary_of(run: Run) -> Dict[str, object]:
     """What a run's logs say.
 
     Returns:
-        dict: ``curve``: of each validation the epoch and the scores of COCO, from 0 to 1; ``seconds_per_iteration`` and
-        ``seconds_per_image``: the medians of the logged times, in training and in validation.
+        dict: ``curve``: of each validation the epoch and the ``SCORES``, in percent; ``seconds_per_iteration`` and
+        ``seconds_per_batch_of_validation``: the medians of the logged times.
     """
+    names = {name for record in run.validation for name in record if name in SCORES}
     curve = [
-        dict(epoch=record['step'], **{name: record.get(f'coco/{name}', 0.0) for name in SCORES}) for record in run.validation
+        # A detector that finds nothing has no scores.
+        dict(epoch=record['step'], **{name: scale * record.get(name, 0.0) for name, scale in SCORES.items() if name in names})
+        for record in run.validation
     ]
     return dict(
         curve=curve,
         seconds_per_iteration=statistics.median(record['time'] for record in run.training),
-        seconds_per_image=statistics.median(record['time'] for record in run.validation),
+        seconds_per_batch_of_validation=statistics.median(record['time'] for record in run.validation),
     )
 
 
@@ -67,16 +83,19 @@ def table(rows: Iterable[dict]) -> str:
     """A Markdown table of the last validations: for each config and score the mean of the seeds, and the smallest and largest.
 
     Args:
-        rows (Iterable[dict]): Of each run its ``config``, and ``curve`` of :func:`summary_of`.
+        rows (Iterable[dict]): Of each run its ``config``, ``parameters``, and the results of :func:`summary_of`.
     """
     of_config: Dict[str, List[dict]] = {}
     for row in rows:
-        of_config.setdefault(row['config'], []).append(row['curve'][-1])
-    lines = [f'| config | seeds | {" | ".join(SCORES)} |', f'|---|---|{"---|" * len(SCORES)}']
-    for config, lasts in of_config.items():
-        cells = []
-        for name in SCORES:
-            values = [100 * last[name] for last in lasts]
+        of_config.setdefault(row['config'], []).append(row)
+    names = [name for name in SCORES if any(name in runs[0]['curve'][-1] for runs in of_config.values())]
+    titles = ['config', 'seeds', 'parameters', 's per iteration', *(name.partition('/')[2] for name in names)]
+    lines = [f'| {" | ".join(titles)} |', '|---' * len(titles) + '|']
+    for config, runs in of_config.items():
+        seconds = statistics.mean(run['seconds_per_iteration'] for run in runs)
+        cells = [config, str(len(runs)), f'{runs[0]["parameters"]:,}', f'{seconds:.3g}']
+        for name in names:
+            values = [run['curve'][-1].get(name, 0.0) for run in runs]
             cells.append(f'{statistics.mean(values):.1f} ({min(values):.1f} to {max(values):.1f})')
-        lines.append(f'| {config} | {len(lasts)} | {" | ".join(cells)} |')
+        lines.append(f'| {" | ".join(cells)} |')
     return '\n'.join(lines)

@@ -1,4 +1,4 @@
-"""compare: trains detectors one after another with several seeds, and prints a table of their AP."""
+"""compare: trains models one after another with several seeds, and prints a table of their scores."""
 
 import argparse
 import json
@@ -8,7 +8,7 @@ from typing import List, Optional
 import torch
 from mmengine.config import Config
 
-from ..analysis.comparison import hash_of, is_finished, summary_of, table, train
+from ..analysis.comparison import hash_of, summary_of, table, train
 from ..analysis.runs import read_run
 from ..engine.configs import read_config, use_mixed_precision
 from ..engine.schedule import set_epochs
@@ -35,17 +35,21 @@ def main(argv: Optional[List[str]] = None) -> None:
             if name not in done:
                 done[name] = dict(_train(cfg, config, args.work_dir), hash=name, amp=args.amp)
             rows.append(done[name])
-            save_json(rows, args.out, '--out')
+            # Runs of other configs that the file has stay there.
+            save_json(list(done.values()), args.out, '--out')
             print(f'\n{table(rows)}\n', flush=True)
 
 
 def _train(cfg: Config, config: str, work_dirs: Path) -> dict:
-    """Trains a config if its work dir has no finished run of it, and returns what is saved of the run."""
-    seed = cfg.randomness.seed
-    work_dir = work_dirs / f'{Path(config).stem}_seed{seed}'
-    if not is_finished(cfg, work_dir):
-        train(cfg, work_dir)
-    run = dict(config=config, seed=seed, epochs=cfg.train_cfg.max_epochs, threads=torch.get_num_threads())
+    """Trains a config, and returns what is saved of the run."""
+    work_dir = work_dirs / f'{Path(config).stem}_seed{cfg.randomness.seed}'
+    run = dict(
+        config=config,
+        seed=cfg.randomness.seed,
+        epochs=cfg.train_cfg.max_epochs,
+        threads=torch.get_num_threads(),
+        parameters=train(cfg, work_dir),
+    )
     return dict(run, **summary_of(read_run(work_dir)))
 
 
@@ -64,10 +68,10 @@ def _read(file: Path) -> List[dict]:
 def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
     """The arguments of the command."""
     parser = Parser(
-        description='Train detectors one after another with several seeds, and save their scores. The command continues '
-        'interrupted runs and does not repeat those that FILE.json has.'
+        description='Train detectors or classifiers one after another with several seeds, and save their scores. The command '
+        'continues interrupted runs and does not repeat those that FILE.json has.'
     )
-    parser.add_argument('configs', nargs='+', metavar='CONFIG', help='config files of detectors')
+    parser.add_argument('configs', nargs='+', metavar='CONFIG', help='config files')
     parser.add_argument('--seeds', nargs='+', type=whole(0), default=[0, 1, 2], metavar='S', help='default: 0 1 2')
     parser.add_argument('--epochs', type=whole(1), metavar='N', help='train for N epochs; the schedule is scaled to them')
     parser.add_argument('--amp', action='store_true', help='automatic mixed precision: float16 on a GPU, bfloat16 on the CPU')

@@ -44,7 +44,7 @@ class Fish:
         bridge_units (int): R of the bridge.
         body_units (Sequence[int]): R of the body's stages.
         head_units (Sequence[int]): R of the head's stages.
-        body_transfers (Sequence[int]): T from the tail into the body's stages.
+        body_transfers (Sequence[int]): T from the tail into the body's stages. With 0 the feature is concatenated as it is.
         head_transfers (Sequence[int]): T from the body into the head's stages.
         stem_channels (int): Channels of F0.
         tail_channels (Sequence[int]): Channels of F1 ... FN.
@@ -93,8 +93,11 @@ class Fish:
                 continue
             if value is None and field.name == 'group_width':
                 continue
-            if not isinstance(value, Sequence) or not value or not all(map(_is_count, value)):
-                raise FishNetError(f'{field.name} of a fish must be positive integers, one for each stage, not {value!r}')
+            least = 0 if field.name.endswith('_transfers') else 1
+            if not isinstance(value, Sequence) or not value or not all(_is_count(one, least) for one in value):
+                raise FishNetError(
+                    f'{field.name} of a fish must be integers of at least {least}, one for each stage, not {value!r}'
+                )
             if len(value) != self.num_stages:
                 raise FishNetError(
                     f'tail, body and head of a fish have the same number of stages: tail_units has '
@@ -268,5 +271,5 @@ class Fish:
                         )
 
 
-def _is_count(value) -> bool:
-    return type(value) is int and value > 0
+def _is_count(value, least: int = 1) -> bool:
+    return type(value) is int and value >= least

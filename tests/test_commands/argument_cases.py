@@ -155,7 +155,6 @@ CONFIGS = {
 }
 EARLY = ('empty.py', 'syntax.py', 'exits.py')
 TEST, INFER = ['good.py', 'weights.pth'], ['image.png', 'good.py', 'weights.pth', '--out-dir', 'out']
-FASHION = ['fashion_mnist', '--networks', 'mlp']
 CASES = [
     *(('train', ['good.py', '--cfg-options', option], words) for option, words in OPTIONS.items()),
     *(('train', [name], words) for name, (_, words) in CONFIGS.items()),
@@ -304,13 +303,6 @@ CASES = [
     ('benchmark_ops', ['nms*', '--cfg-options', 'lr=1'], ['--cfg-options', '--iteration']),
     ('benchmark_ops', ['--iteration', 'nowhere.py'], ['nowhere.py']),
     ('benchmark_ops', ['--iteration', 'argument.py'], ['dpeth', 'depth']),
-    ('compare_small_images', ['cifar11'], ['cifar11', 'cifar10']),
-    ('compare_small_images', [*FASHION, '--epochs', '0'], ['--epochs', 'at least 1', '0']),
-    ('compare_small_images', ['fashion_mnist', '--networks', 'vgg'], ['--networks', 'vgg', 'mlp']),
-    ('compare_small_images', [*FASHION, '--work-dir', 'file'], ['--work-dir', 'file']),
-    ('compare_small_images', [*FASHION, '--cfg-options', 'train_dataloader.batch_size=0'], ['batch_size', 'at least 1']),
-    ('compare_small_images', [*FASHION, '--cfg-options', 'lr=1'], ['optim_wrapper.optimizer.lr']),
-    ('compare_small_images', [*FASHION, '--epochs', '1', '--cfg-options', 'train_cfg.max_epochs=2'], ['--epochs']),
     ('compatibility', [], ['-o']),
     ('compatibility', ['no_family/*', '-o', 'out'], ['no_family/*']),
     ('compatibility', ['retinanet/*', '-o', 'file'], ['file']),

@@ -309,7 +309,7 @@ train_cfg = dict(max_epochs=1, val_interval=100)
     assert classifier['backbone.stem.norm1.running_mean'].abs().max() > 0.01
 
 
-def test_compare_small_images_prints_the_table(command, tmp_path):
+def test_compare_trains_classifiers_and_prints_the_table(command, tmp_path):
     archive = tmp_path / 'ten.npz'
     images = dict(train=noise(32, 32, seed=0), test=noise(8, 32, seed=1))
     labels = dict(train=np.arange(32) % 10, test=np.arange(8))
@@ -317,22 +317,20 @@ def test_compare_small_images_prints_the_table(command, tmp_path):
     options = [
         f'{key}_dataloader.{option}' for key in ('train', 'val') for option in ('num_workers=0', 'persistent_workers=False')
     ]
-    log = command(
-        TOOLS / 'analysis_tools/compare_small_images.py', 'cifar10', '--data-root', archive, '--networks', 'mlp', 'fishnet55',
-        '--epochs',
-        '1', '--work-dir', tmp_path / 'work', '--cfg-options', 'train_dataloader.batch_size=16', *options,
-    )  # fmt: skip
-    table = log[log.rindex('| network |') :].split('\n\n')[0].splitlines()
-    assert len(table) == 4
-    rows = [[cell.strip() for cell in line.strip('|').split('|')] for line in table[2:]]
-    assert [row[0] for row in rows] == ['MLP', 'FishNet-55']
-    assert rows[0][3] == '2,411,274'
-    assert all(re.fullmatch(r'\d+\.\d\d', row[1]) and float(row[2]) >= 0 for row in rows)
-    written = json.loads((tmp_path / 'work/cifar10.json').read_text())
-    assert [row['epochs'] for row in written] == [1, 1]
-    assert [f'{row["accuracy"]:.2f}' for row in written] == [row[1] for row in rows]
-    assert [f'{row["parameters"]:,}' for row in written] == [row[3] for row in rows]
+    configs = [REPO / f'configs/classification/{name}_cifar10.py' for name in ('mlp', 'fishnet55')]
+    arguments = [
+        *configs, '--seeds', 5, '--epochs', 1, '--work-dir', tmp_path / 'work', '--out', tmp_path / 'out.json',
+        '--cfg-options', f'data_root={archive}', 'train_dataloader.batch_size=16', *options,
+    ]  # fmt: skip
+    log = command(TOOLS / 'analysis_tools/compare.py', *arguments)
+    lines = log[log.rindex('| config |') :].split('\n\n')[0].splitlines()
+    rows = [[cell.strip() for cell in line.strip('|').split('|')] for line in lines[2:]]
+    assert [row[:3] for row in rows] == [[str(configs[0]), '1', '2,411,274'], [str(configs[1]), '1', '78,496']]
+    written = json.loads((tmp_path / 'out.json').read_text())
+    assert [(run['seed'], run['epochs']) for run in written] == [(5, 1), (5, 1)]
     # The accuracy is that of the checkpoint which the training left.
-    shown = accuracies(log)
-    assert [pytest.approx(row['accuracy'], abs=1e-3) for row in written] == shown
+    assert [pytest.approx(run['curve'][-1]['accuracy/top1'], abs=1e-3) for run in written] == accuracies(log)
     assert sorted(path.name for path in (tmp_path / 'work').glob('*/epoch_1.pth')) == ['epoch_1.pth'] * 2
+    # Nothing is trained again.
+    again = command(TOOLS / 'analysis_tools/compare.py', *arguments)
+    assert 'Epoch(train)' not in again and lines == again[again.rindex('| config |') :].split('\n\n')[0].splitlines()

@@ -115,6 +115,21 @@ def test_small_images(depth, size, channels, sizes):
     assert [tuple(x.shape) for x in net(torch.rand(2, 3, size, size))] == [(2, c, s, s) for c, s in zip(channels, sizes)]
 
 
+def test_without_transfers_features_are_concatenated_as_they_are(small_fish):
+    """What the last channels of the body and the head are: the tail's and the body's features, not changed."""
+    fish = dict(small_fish(), body_transfers=(0, 0, 0), head_transfers=(0, 0, 0))
+    net = FishNet(arch=fish).eval()
+    assert not [name for name in net.state_dict() if 'transfer' in name]
+    seen = {}
+    for part in ('stem', 'tail', 'bridge', 'body', 'head'):
+        getattr(net, part).register_forward_hook(lambda _, __, out, part=part: seen.update({part: out}))
+    net(torch.rand(1, 3, 64, 64))
+    for body, tail in zip_equal(seen['body'][1:], seen['tail'][-2::-1]):
+        assert torch.equal(body[:, -tail.shape[1] :], tail)
+    for head, body in zip_equal(seen['head'][0][1:], seen['body'][-2::-1]):
+        assert torch.equal(head[:, -body.shape[1] :], body)
+
+
 @pytest.mark.parametrize('stride, sizes', [(1, (64, 32, 16, 8)), (2, (32, 16, 8, 4)), (4, (16, 8, 4, 2))])
 @torch.no_grad()
 def test_stride_of_the_stem(stride, sizes, small_fish):
@@ -370,11 +385,12 @@ def test_unknown_depth_is_refused(depth):
         (lambda fish: dict(fish, tail_units=(1, 1, 1)), ['tail_units has 3', 'body_units has 2']),
         (lambda fish: without(fish, 'body_dilations'), ['tail_units has 2', 'body_dilations has 3']),
         (lambda fish: dict(fish, tail_units=()), ['tail_units', '()']),
-        (lambda fish: dict(fish, tail_units=(0, 1)), ['tail_units', 'positive', '(0, 1)']),
-        (lambda fish: dict(fish, head_units=(1, -1)), ['head_units', 'positive', '(1, -1)']),
-        (lambda fish: dict(fish, head_units=(1, True)), ['head_units', 'positive', '(1, True)']),
+        (lambda fish: dict(fish, tail_units=(0, 1)), ['tail_units', 'at least 1', '(0, 1)']),
+        (lambda fish: dict(fish, head_units=(1, -1)), ['head_units', 'at least 1', '(1, -1)']),
+        (lambda fish: dict(fish, head_units=(1, True)), ['head_units', 'at least 1', '(1, True)']),
         (lambda fish: dict(fish, body_channels=(32.0, 24)), ['body_channels', 'integers', '(32.0, 24)']),
         (lambda fish: dict(fish, body_transfers=1), ['body_transfers', 'one for each stage', '1']),
+        (lambda fish: dict(fish, body_transfers=(1, -1)), ['body_transfers', 'at least 0', '(1, -1)']),
         (lambda fish: dict(fish, body_transfers='11'), ['body_transfers', 'one for each stage', "'11'"]),
         (lambda fish: dict(fish, bridge_units=0), ['bridge_units', 'positive', '0']),
         (lambda fish: dict(fish, bridge_units=(1,)), ['bridge_units', 'a positive integer', '(1,)']),

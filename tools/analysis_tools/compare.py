@@ -1,4 +1,4 @@
-"""Trains detectors with several seeds and tabulates their AP: python tools/analysis_tools/compare.py CONFIG ... --out FILE"""
+"""Trains models with several seeds and tabulates their scores: python tools/analysis_tools/compare.py CONFIG ... --out FILE"""
 
 import sys
 
