@@ -2,7 +2,7 @@
 
 from typing import Sequence, Union
 
-from mmengine.dist import get_rank
+from mmengine.dist import broadcast, get_rank
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop
 from torch import nn
 
@@ -111,6 +111,9 @@ class IterationLoop(IterBasedTrainLoop):
 
 def _validate(loop: Union[EpochLoop, IterationLoop]) -> None:
     seed_generators(loop.runner.seed, loop.iter, VALIDATION)
+    # Each process has its own running statistics of BN, and the checkpoint has those of rank 0: all validate with them.
+    for buffer in loop.runner.model.buffers():
+        broadcast(buffer)
     loop.runner.val_loop.run()
 
 

@@ -149,6 +149,9 @@ def test_two_processes_train_and_resume(trained, command, tmp_path):
     assert 'GPU number: 2' in first
     second = command(TOOLS / 'dist_train.sh', config, 2, *work, '--resume', PORT='29612')
     assert 'resumed epoch: 1' in second
+    # Each process has seen other images, but all validate with the statistics of BN that the checkpoint has.
+    tested = command(TOOLS / 'test.py', config, tmp_path / 'work/epoch_2.pth', '--work-dir', tmp_path / 'test')
+    assert metrics_of(tested) == metrics_of(second)
     # 4 images in 2 processes are 2 steps.
     assert read_checkpoint(tmp_path / 'work/epoch_2.pth')['meta']['iter'] == 4
 
