@@ -70,12 +70,17 @@ class RecordCategoryIdsHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Reads the ids of the data set, which may be wrapped."""
-        dataset = innermost = runner.train_dataloader.dataset
-        while not hasattr(innermost, 'cat_ids') and (hasattr(innermost, 'datasets') or hasattr(innermost, 'dataset')):
-            innermost = innermost.datasets[0] if hasattr(innermost, 'datasets') else innermost.dataset
-        ids = getattr(innermost, 'cat_ids', None)
-        if ids is not None and len(ids) == len(dataset.metainfo.get('classes') or ()):
-            dataset._metainfo['category_ids'] = list(ids)
+        record_category_ids(runner.train_dataloader.dataset)
+
+
+def record_category_ids(dataset) -> None:
+    """Adds the category ids of a data set, or of the first one in a wrapper, to its ``metainfo``."""
+    innermost = dataset
+    while not hasattr(innermost, 'cat_ids') and (hasattr(innermost, 'datasets') or hasattr(innermost, 'dataset')):
+        innermost = innermost.datasets[0] if hasattr(innermost, 'datasets') else innermost.dataset
+    ids = getattr(innermost, 'cat_ids', None)
+    if ids is not None and len(ids) == len(dataset.metainfo.get('classes') or ()):
+        dataset._metainfo['category_ids'] = list(ids)
 
 
 class FaultyImagesHook(Hook):

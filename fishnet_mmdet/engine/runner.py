@@ -20,6 +20,7 @@ from ..errors import FishNetError
 from .checkpoint_hook import CheckpointHook
 from .class_names import check_checkpoint_classes
 from .divergence import CheckLossHook, check_weights, infinite_weights
+from .hooks import record_category_ids
 from .interruption import InterruptHook, keep_workers_alive, stepped
 from .loops import EpochLoop, IterationLoop
 from .randomness import START, seed_generators
@@ -126,6 +127,8 @@ class Runner(mmengine.runner.Runner):
         Raises:
             FishNetError: If the state of its optimizer or scheduler does not fit the config.
         """
+        # As in the checkpoint: mmengine warns if the two differ.
+        record_category_ids(self.train_dataloader.dataset)
         try:
             # On the CPU, because the optimizer moves its state to the device of the weights by itself.
             super().resume(filename, resume_optimizer, resume_param_scheduler, map_location='cpu')
