@@ -58,7 +58,12 @@ class DistutilsPlatformError(Exception):
 
 #: Members of every stand-in. A dotted name needs its parent here too.
 STAND_INS = {
-    'pkg_resources': dict(get_distribution=Distribution, DistributionNotFound=importlib.metadata.PackageNotFoundError),
+    'pkg_resources': dict(
+        get_distribution=Distribution,
+        DistributionNotFound=importlib.metadata.PackageNotFoundError,
+        # pytest's monkeypatch.syspath_prepend calls it in a process that has imported pkg_resources.
+        fixup_namespace_packages=lambda path, parent=None: None,
+    ),
     'distutils': dict(__path__=[]),
     'distutils.errors': dict(DistutilsPlatformError=DistutilsPlatformError),
 }

@@ -1,11 +1,13 @@
 """What the tests share: a small generated data set, a tiny detector, and a way to run the commands as a user does."""
 
 import copy
+import importlib.util
 import logging
 import os
 import runpy
 import subprocess
 import sys
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from uuid import uuid4
 
@@ -114,6 +116,8 @@ default_hooks = dict(logger=dict(interval=1))
 """
 
 
+#: Whether setuptools brings the module, so that mmengine runs without the stand-in of fishnet_mmdet/compat.py.
+has_pkg_resources = isinstance(getattr(importlib.util.find_spec('pkg_resources'), 'loader', None), SourceFileLoader)
 #: For tests of torch.load, as other programs call it.
 needs_2_6 = pytest.mark.skipif(
     digit_version(torch.__version__) < digit_version('2.6.0'),

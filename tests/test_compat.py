@@ -43,7 +43,7 @@ def test_without_the_stand_ins_mmengine_fails():
 
 def test_with_them_mmengine_finds_packages_and_describes_the_machine():
     code = """
-    import fishnet_mmdet, mmdet, pathlib, pkg_resources, distutils
+    import fishnet_mmdet, mmdet, pathlib, pkg_resources, pytest, distutils
     from mmengine.hub import get_config
     from mmengine.utils import get_installed_path, is_installed
     from mmengine.utils.dl_utils import collect_env
@@ -54,6 +54,8 @@ def test_with_them_mmengine_finds_packages_and_describes_the_machine():
     assert is_installed('mmdet') and is_installed('fishnet_mmdet') and not is_installed('no-such-package')
     assert pathlib.Path(get_installed_path('mmdet')).samefile(pathlib.Path(mmdet.__file__).parent)
     assert package2module('mmdet') == 'mmdet'
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend('.')
     assert get_config('mmdet::retinanet/retinanet_r50_fpn_1x_coco.py').model.type == 'RetinaNet'
     print(collect_env()['GCC'] != '')
     """
