@@ -1,29 +1,7 @@
 # CIFAR-100 in its files for Python.
+_base_ = './cifar10.py'
 data_root = 'data/cifar100'
-train_pipeline = [
-    dict(type='RandomFlip', prob=0.5),
-    dict(type='RandomPadCrop', padding=4),
-    dict(type='PackInputs'),
-]
-dataset = dict(type='SmallImages', data_root=data_root, num_classes=100)
-train_dataloader = dict(
-    batch_size=128,
-    num_workers=1,
-    persistent_workers=True,
-    pin_memory=True,
-    drop_last=True,
-    sampler=dict(type='DefaultSampler', shuffle=True),
-    collate_fn=dict(type='default_collate'),
-    dataset=dict(split='train', pipeline=train_pipeline, **dataset),
-)
-val_dataloader = dict(
-    batch_size=250,
-    num_workers=1,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    collate_fn=dict(type='default_collate'),
-    dataset=dict(split='test', pipeline=[dict(type='PackInputs')], **dataset),
-)
+dataset = dict(data_root=data_root, num_classes=100)
+train_dataloader = dict(dataset=dataset)
+val_dataloader = dict(dataset=dataset)
 test_dataloader = val_dataloader
-val_evaluator = dict(type='Accuracy')
-test_evaluator = val_evaluator
