@@ -16,7 +16,7 @@ class Trained(NamedTuple):
 
 
 TRAINED: Dict[str, Trained] = dict(
-    nuclei=Trained('demo/mask_rcnn_fishnet77_nuclei.py', 'nuclei-29a2a727.safetensors'),
+    nuclei=Trained('demo/mask_rcnn_fishnet77_nuclei.py', 'nuclei-3d2eabca.safetensors'),
 )
 
 

@@ -26,19 +26,16 @@ def offline(monkeypatch):
     monkeypatch.setattr(socket.socket, 'connect', refuse)
 
 
-def test_the_named_model_finds_nuclei(offline, tmp_path, monkeypatch):
-    """On validation images, which the model was not trained on."""
+@pytest.mark.parametrize('kind, share', [('fluorescence', 0.7), ('stained tissue', 0.6)])
+def test_the_named_model_finds_nuclei(kind, share, offline, tmp_path, monkeypatch):
+    """On validation images, which the model was not trained on: of the nuclei and of the finds, at least this share is right."""
     monkeypatch.chdir(tmp_path)
     truth = json.loads((VAL / 'annotations/instances_val.json').read_text())
     of_image = {image['id']: [] for image in truth['images']}
     for one in truth['annotations']:
         of_image[one['image_id']].append(one['segmentation'])
-    # Of the kind that the model knows best; small images, which take a second each.
-    images = [
-        image
-        for image in truth['images']
-        if image['kind'] == 'fluorescence' and image['width'] <= 360 and 15 <= len(of_image[image['id']]) <= 40
-    ][:4]
+    # Small images, which take a second each.
+    images = [image for image in truth['images'] if image['kind'] == kind and image['width'] <= 360][:6]
     (tmp_path / 'images').mkdir()
     for image in images:
         (tmp_path / 'images' / image['file_name']).write_bytes((VAL / 'val' / image['file_name']).read_bytes())
@@ -48,7 +45,7 @@ def test_the_named_model_finds_nuclei(offline, tmp_path, monkeypatch):
     found = json.loads((tmp_path / 'work_dirs/infer/predictions.json').read_text())
     assert found['categories'] == [dict(id=1, name='nucleus')]
     names = {image['file_name']: image['id'] for image in found['images']}
-    assert len(names) == len(images) == 4
+    assert len(names) == len(images) == 6
     hits = misses = false = 0
     for image in images:
         masks = [
@@ -65,7 +62,7 @@ def test_the_named_model_finds_nuclei(offline, tmp_path, monkeypatch):
         false += len(masks) - overlaps.any(1).sum()
         picture = cv2.imread(str(tmp_path / 'work_dirs/infer' / image['file_name'].replace('.jpg', '.png')))
         assert picture is not None and picture.std() > 0
-    assert hits / (hits + misses) > 0.7 and hits / (hits + false) > 0.7, (hits, misses, false)
+    assert hits / (hits + misses) > share and hits / (hits + false) > share, (hits, misses, false)
 
 
 def test_a_name_or_a_config_with_its_checkpoint():
