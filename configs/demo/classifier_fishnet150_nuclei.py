@@ -37,7 +37,7 @@ crops = dict(
     metainfo=dict(classes=classes),
     context=2.5,
     background='background',
-    per_image=12,
+    per_image=16,
 )
 train_dataloader = dict(
     batch_size=16,

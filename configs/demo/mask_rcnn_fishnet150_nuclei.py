@@ -5,7 +5,7 @@ _base_ = ['./_base_/nuclei.py', '../_base_/fishnet150.py']
 model = _base_.fishnet150
 model['backbone']['init_cfg']['checkpoint'] = 'work_dirs/demo/classifier/epoch_1.pth'
 
-epochs = 6
+epochs = 8
 train_dataloader = dict(batch_size=2)
 # In a few hundred steps AdamW learns what takes SGD longer.
 # Before torch 2.4 the fused optimizer runs on GPUs alone.
