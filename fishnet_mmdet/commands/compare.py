@@ -33,16 +33,17 @@ def main(argv: Optional[List[str]] = None) -> None:
             cfg.randomness = dict(seed=seed)
             name = hash_of(cfg)
             if name not in done:
-                done[name] = dict(_train(cfg, config, args.work_dir), hash=name, amp=args.amp)
+                done[name] = dict(_train(cfg, config, name, args.work_dir), hash=name, amp=args.amp)
             rows.append(done[name])
             # Runs of other configs that the file has stay there.
             save_json(list(done.values()), args.out, '--out')
             print(f'\n{table(rows)}\n', flush=True)
 
 
-def _train(cfg: Config, config: str, work_dirs: Path) -> dict:
+def _train(cfg: Config, config: str, name: str, work_dirs: Path) -> dict:
     """Trains a config, and returns what is saved of the run."""
-    work_dir = work_dirs / f'{Path(config).stem}_seed{cfg.randomness.seed}'
+    # With the hash of the settings, or a run with other ones would be taken for this one.
+    work_dir = work_dirs / f'{Path(config).stem}_seed{cfg.randomness.seed}_{name}'
     run = dict(
         config=config,
         seed=cfg.randomness.seed,

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from fishnet_mmdet.analysis.comparison import SCORES, is_finished, summary_of, table
+from fishnet_mmdet.analysis.comparison import SCORES, hash_of, is_finished, summary_of, table
 from fishnet_mmdet.analysis.runs import Run, read_run
 from fishnet_mmdet.commands import compare
+from fishnet_mmdet.engine.configs import read_config
 from fishnet_mmdet.errors import FishNetError
 
 COCO = [name for name in SCORES if name.startswith('coco/')]
@@ -76,16 +77,21 @@ def test_finished_runs_are_not_trained_again(tmp_path, monkeypatch, capsys):
         configs[-1].write_text(f'train_cfg = dict(max_epochs=2)\nname = {name!r}\n')
     trained = []
 
+    def work_dir(config, seed):
+        cfg = read_config(str(config), None)
+        cfg.randomness = dict(seed=seed)
+        return tmp_path / f'runs/{config.stem}_seed{seed}_{hash_of(cfg)}'
+
     def train(cfg, work_dir):
         if not is_finished(cfg, work_dir):
-            trained.append((work_dir.name, cfg.randomness.seed))
+            trained.append((work_dir.name.rpartition('_')[0], cfg.randomness.seed))
             write_log(work_dir, 0.4)
         return 7
 
     monkeypatch.setattr(compare, 'train', train)
-    write_log(tmp_path / 'runs/b_seed0', 0.6)
-    write_log(tmp_path / 'runs/a_seed1', 0.6, epochs=1)  # interrupted
-    (tmp_path / 'runs/a_seed1/20260101_000000').rename(tmp_path / 'runs/a_seed1/20250101_000000')
+    write_log(work_dir(configs[1], 0), 0.6)
+    write_log(work_dir(configs[0], 1), 0.6, epochs=1)  # interrupted
+    (work_dir(configs[0], 1) / '20260101_000000').rename(work_dir(configs[0], 1) / '20250101_000000')
     arguments = [
         *map(str, configs),
         '--seeds',
@@ -104,12 +110,14 @@ def test_finished_runs_are_not_trained_again(tmp_path, monkeypatch, capsys):
     assert [row['parameters'] for row in rows] == [7] * 4
     assert '50.0 (40.0 to 60.0)' in capsys.readouterr().out
 
-    # On another machine, which has the file and no work dirs, only what changed is trained.
+    # Only what changed is trained, here and on another machine, which has the file and no work dirs.
     trained.clear()
     (tmp_path / 'a.py').write_text('train_cfg = dict(max_epochs=2)\nlr = 1\n')
-    arguments[arguments.index(str(tmp_path / 'runs'))] = str(tmp_path / 'other')
     compare.main(arguments)
     assert trained == [('a_seed0', 0), ('a_seed1', 1)]
+    arguments[arguments.index(str(tmp_path / 'runs'))] = str(tmp_path / 'other')
+    compare.main(arguments)
+    assert len(trained) == 2
     rows = json.loads((tmp_path / 'out.json').read_text())
     assert [Path(row['config']).stem for row in rows] == ['a', 'b', 'a', 'b', 'a', 'a']  # what the file had stays
     assert '| 2 | 7 |' in capsys.readouterr().out

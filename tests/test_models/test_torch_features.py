@@ -52,7 +52,7 @@ def assert_close(ours, theirs, tolerance=1e-4):
 HALF = pytest.param(
     torch.float16,
     0.02,
-    marks=pytest.mark.skipif(torch.__version__ < (2, 2), reason='autocast of an older torch knows only bfloat16 on a CPU'),
+    marks=pytest.mark.skipif(torch.__version__ < (2, 4), reason='autocast of an older torch knows only bfloat16 on a CPU'),
 )
 
 
