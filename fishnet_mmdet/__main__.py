@@ -19,6 +19,7 @@ COMMANDS = dict(
     draw='draw a fish from its numbers',
     curves='plot the losses and metrics of training runs',
     benchmark='time backbones side by side',
+    benchmark_iteration='time whole iterations of configs side by side',
     benchmark_data='time the input pipeline of a config',
     benchmark_ops="time our operators beside mmcv's compiled ones",
     compare='train models with several seeds, and print a table of their scores',

@@ -199,6 +199,15 @@ def add_checkpoint_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_compile(parser: argparse.ArgumentParser) -> None:
+    """Adds ``--compile``."""
+    parser.add_argument(
+        '--compile',
+        action='store_true',
+        help='torch.compile backbone and neck: takes a minute at the first two sizes of images (docs/performance.md)',
+    )
+
+
 def add_strict_data(parser: argparse.ArgumentParser) -> None:
     """Adds ``--strict-data``."""
     parser.add_argument(

@@ -2,15 +2,14 @@
 
 import argparse
 import fnmatch
-from functools import partial
 from typing import List, Optional
 
 from mmengine.logging import MMLogger
 from terminaltables import GithubFlavoredMarkdownTable
 
+from ..analysis.iterations import build_model, training_iteration
 from ..analysis.operator_cases import CASES
 from ..analysis.operators import compare, compiled, machine
-from ..analysis.training_iteration import training_iteration
 from ..engine.checks import check_data
 from ..engine.config_checks import check_config
 from ..engine.configs import read_config
@@ -79,7 +78,7 @@ def iteration(file: str, args: argparse.Namespace):
     cfg = read_config(file, args.cfg_options)
     check_config(cfg, ['model', 'train_dataloader'])
     check_data(cfg, ['train_dataloader'])
-    return partial(training_iteration, cfg)
+    return lambda: training_iteration(cfg, build_model(cfg))
 
 
 def milliseconds(seconds: Optional[float]) -> str:

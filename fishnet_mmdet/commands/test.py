@@ -14,13 +14,14 @@ from ..engine.augmented_testing import use_test_time_augmentation
 from ..engine.building import build_runner
 from ..engine.checks import check_checkpoint, check_data
 from ..engine.class_names import check_checkpoint_classes, check_num_classes, check_same_classes
+from ..engine.compiling import compile_parts
 from ..engine.dumping import DumpPredictions
 from ..engine.hooks import FaultyImagesHook
 from ..engine.metrics import choose_metrics
 from ..errors import FishNetError
 from ..inference import draw_objects_clearly
 from ..report import TestReport
-from .arguments import Parser, add_common_arguments, add_strict_data, load_config, new_file, new_folder, number
+from .arguments import Parser, add_common_arguments, add_compile, add_strict_data, load_config, new_file, new_folder, number
 
 #: Settings without which nothing is tested.
 NEEDED = ('model', 'test_dataloader', 'test_evaluator', 'test_cfg')
@@ -50,6 +51,8 @@ def main(argv: Optional[List[str]] = None) -> None:
         check_num_classes(runner.model, classes)
         check_fits_config(runner.model, args.config, args.checkpoint)
     runner.register_hook(FaultyImagesHook())
+    if args.compile:
+        compile_parts(runner.model)
     for note in notes:
         print_log(note, logger='current', level=logging.WARNING)
     if args.out:
@@ -94,6 +97,7 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
         action='store_true',
         help="test-time augmentation: the config's tta_model, or a horizontal flip if it has none; merges boxes, not masks",
     )
+    add_compile(parser)
     add_strict_data(parser)
     return parser.parse_args(argv)
 

@@ -12,6 +12,7 @@ from ..checkpoints.locate import is_first_of_machine
 from ..engine.building import build_runner
 from ..engine.checks import check_checkpoint, check_data, check_initialisation
 from ..engine.class_names import check_num_classes, check_same_classes
+from ..engine.compiling import compile_parts
 from ..engine.configs import learning_rate_note, scale_learning_rate, use_mixed_precision
 from ..engine.from_scratch import train_from_scratch
 from ..engine.hooks import CheckFrozenNormHook, FaultyImagesHook, RecordCategoryIdsHook
@@ -19,7 +20,7 @@ from ..engine.schedule import set_epochs
 from ..errors import FishNetError
 from ..fishify.writing import find_config
 from ..own_data import check_inheritable, data_name, save_config, use_own_data
-from .arguments import Parser, add_common_arguments, add_strict_data, load_config, whole
+from .arguments import Parser, add_common_arguments, add_compile, add_strict_data, load_config, whole
 
 #: Settings without which nothing is trained.
 NEEDED = ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper')
@@ -48,6 +49,8 @@ def main(argv: Optional[List[str]] = None) -> None:
     if not any(isinstance(hook, CheckFrozenNormHook) for hook in runner.hooks):
         runner.register_hook(CheckFrozenNormHook())
     runner.register_hook(RecordCategoryIdsHook())
+    if args.compile:
+        compile_parts(runner.model)
     runner.train()
 
 
@@ -69,6 +72,7 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
         help='train the detector without pretrained weights: trainable BN in FishNet, a normalised neck and mask head',
     )
     parser.add_argument('--amp', action='store_true', help='automatic mixed precision: float16 on a GPU, bfloat16 on the CPU')
+    add_compile(parser)
     parser.add_argument(
         '--auto-scale-lr',
         action='store_true',

@@ -22,6 +22,7 @@ from .class_names import check_checkpoint_classes
 from .divergence import CheckLossHook, check_weights, infinite_weights
 from .hooks import record_category_ids
 from .interruption import InterruptHook, keep_workers_alive, stepped
+from .layout import compute_channels_last
 from .loops import EpochLoop, IterationLoop
 from .randomness import START, seed_generators
 from .resuming import differences, facts, newest_whole_checkpoint, training_state
@@ -50,6 +51,10 @@ class Runner(mmengine.runner.Runner):
         # A copy, since the dict may be the default argument of the constructor.
         self._randomness_cfg = dict(self._randomness_cfg, seed=self.base_seed)
         super().set_randomness(self.base_seed, diff_rank_seed, deterministic)
+
+    def build_model(self, model: Union[nn.Module, dict]) -> nn.Module:
+        """The model of the config, in the layout that is fastest here."""
+        return compute_channels_last(super().build_model(model))
 
     def register_hook(self, hook: Union[Hook, dict], priority=None) -> None:
         """Registers a hook, ours in the place of mmengine's CheckpointHook."""

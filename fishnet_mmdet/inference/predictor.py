@@ -11,6 +11,7 @@ from mmengine.config import Config
 from mmengine.dataset import Compose
 
 from ..checkpoints import check_fits
+from ..engine.layout import compute_channels_last
 from ..models import Classifier
 from .classification import Classification
 from .instances import Instances
@@ -37,7 +38,7 @@ class Predictor:
 
     def __init__(self, cfg: Config, checkpoint: str, device: Optional[str] = None) -> None:
         device = device or ('cuda:0' if torch.cuda.is_available() else 'cpu')
-        self.model = init_detector(cfg, checkpoint, palette='random', device=device)
+        self.model = compute_channels_last(init_detector(cfg, checkpoint, palette='random', device=device))
         # init_detector loads what fits and passes over the rest.
         check_fits(self.model, checkpoint)
         meta = self.model.dataset_meta
