@@ -23,8 +23,8 @@ def draw_iterations(results: List[dict], machine: str) -> Figure:
     places = range(len(results))[::-1]
     bars = time.barh(places, [one['median'] for one in results], color=colors, alpha=0.45)
     time.bar_label(bars, [f'{one["median"]:.2f}' for one in results], padding=3)
-    time.barh(places, [one['products'] or 0 for one in results], color=colors)
-    time.set(title=f'{results[0]["step"]}: seconds (dark: convolutions and matrix products)', yticks=places, yticklabels=names)
+    time.barh(places, [one['median'] * share_of_products(one) for one in results], color=colors)
+    time.set(title=f'{results[0]["step"]}, seconds (dark: products)', yticks=places, yticklabels=names)
     bars = memory.barh(places, [one['peak'] / 2**30 for one in results], color=colors)
     memory.bar_label(bars, [f'{one["peak"] / 2**30:.2f}' for one in results], padding=3)
     memory.set_title('peak memory, GiB')
@@ -40,3 +40,8 @@ def draw_iterations(results: List[dict], machine: str) -> Figure:
 def title_of(one: dict) -> str:
     """The config of a result, and how it was run."""
     return Path(one['config']).stem + ', as mmdet' * one['as_mmdet'] + ', compiled' * one['compile']
+
+
+def share_of_products(one: dict) -> float:
+    """The part of an iteration in convolutions and matrix products; 0 if it is not known."""
+    return one['products'] / one['profiled'] if one['products'] else 0.0

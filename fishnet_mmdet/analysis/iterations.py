@@ -25,7 +25,7 @@ def build_model(cfg: Config) -> nn.Module:
     """
     register_all_modules()
     for _, value in list(walk(cfg.model)):
-        if isinstance(value, dict) and 'Pretrained' in str((value.get('init_cfg') or {}).get('type', '')):
+        if isinstance(value, dict) and 'Pretrained' in str(value.get('init_cfg')):
             del value['init_cfg']
     torch.manual_seed(0)
     model = MODELS.build(cfg.model)

@@ -8,17 +8,18 @@ from time import perf_counter
 from typing import Callable, Dict, List, NamedTuple, Optional, Sequence
 
 import torch
+from mmengine.config import Config
 from mmengine.logging import MMLogger
 from torch.profiler import ProfilerActivity, profile
 
-from ..engine.checks import check_data
 from ..engine.compiling import compile_parts
-from ..engine.config_checks import check_config
-from ..engine.configs import read_config, use_mixed_precision
 from ..engine.layout import compute_channels_last
 from ..engine.memory import keep_freed_memory
 from ..errors import FishNetError
+from ..ops import OPERATORS
+from ..ops.stand_in import Operators
 from .iterations import build_model, test_iteration, training_iteration
+from .operators import compiled, in_effect
 
 #: Operators that multiply: the time that an iteration would take if everything else took none.
 PRODUCTS = (
@@ -29,20 +30,21 @@ PRODUCTS = (
     'aten::addmm',
     'aten::bmm',
 )
-#: What is timed: the data loader that it needs, and the function that makes the step.
-STEPS = dict(train=('train_dataloader', training_iteration), test=('test_dataloader', test_iteration))
+#: What is timed.
+STEPS = dict(train=training_iteration, test=test_iteration)
 
 
 class Contestant(NamedTuple):
     """A config, and how it is run."""
 
     config: str
+    cfg: Config
     #: A key of ``STEPS``.
     step: str = 'train'
     amp: bool = False
-    #: As mmdet's own commands run it: in the default layout, and freed memory goes back to the system.
+    #: As mmdet's own commands run it: in the default layout, with memory freed to the system, and with mmcv's compiled
+    #: operators, where there are any.
     as_mmdet: bool = False
-    options: Optional[dict] = None
     compile: bool = False
 
 
@@ -51,8 +53,7 @@ def compare(contestants: Sequence[Contestant], rounds: int, report: Callable[[st
 
     Args:
         contestants (Sequence[Contestant]): What is timed; ratios are to the first.
-        rounds (int): Timed rounds, after two that are not counted. At the second size of images, torch.compile compiles for
-            all others.
+        rounds (int): Timed rounds, after two that are not counted.
         report (Callable[[str], object]): Is told the progress.
 
     Returns:
@@ -62,7 +63,7 @@ def compare(contestants: Sequence[Contestant], rounds: int, report: Callable[[st
         bytes of the process (of the GPU, if there is one).
 
     Raises:
-        FishNetError: If a config or its data are wrong.
+        FishNetError: If a process ends, or its config does not fit together.
     """
     context = multiprocessing.get_context('spawn')
     processes, pipes = [], []
@@ -74,7 +75,7 @@ def compare(contestants: Sequence[Contestant], rounds: int, report: Callable[[st
             theirs.close()
             pipes.append(pipe)
         report('built')
-        results = [dict(one._asdict(), first=_ask(pipe, 'time'), seconds=[]) for one, pipe in zip(contestants, pipes)]
+        results = [dict(_facts(one), first=_ask(pipe, 'time'), seconds=[]) for one, pipe in zip(contestants, pipes)]
         for number in range(rounds + 1):
             for result, pipe in zip(results, pipes):
                 result['seconds'].append(_ask(pipe, 'time'))
@@ -90,12 +91,17 @@ def compare(contestants: Sequence[Contestant], rounds: int, report: Callable[[st
             process.kill()
 
 
+def _facts(one: Contestant) -> dict:
+    """What the results say of a contestant."""
+    return {name: value for name, value in one._asdict().items() if name != 'cfg'}
+
+
 def _ask(pipe: Connection, what: str):
     """Lets a process do something, and returns what it answers."""
-    pipe.send(what)
     try:
+        pipe.send(what)
         answer = pipe.recv()
-    except EOFError as error:
+    except (EOFError, OSError) as error:
         raise FishNetError('a process ended, probably for lack of memory: compare fewer configs, or smaller images') from error
     if isinstance(answer, FishNetError):
         raise answer
@@ -104,15 +110,17 @@ def _ask(pipe: Connection, what: str):
 
 def _serve(one: Contestant, pipe: Connection) -> None:
     """What a process does: it builds the iteration, and runs it when it is asked to."""
-    try:
-        step = _build(one)
-    except FishNetError as error:
-        pipe.recv()
-        pipe.send(error)
-        return
-    answers = dict(time=lambda: _seconds(step), profile=lambda: _profile(step), peak=_peak)
-    while True:
-        pipe.send(answers[pipe.recv()]())
+    # Under autocast on a CPU, mmcv's compiled operators stop: they know no bfloat16.
+    with in_effect(compiled() if one.as_mmdet and compiled() and not one.amp else Operators(OPERATORS)):
+        try:
+            step = _build(one)
+        except FishNetError as error:
+            pipe.recv()
+            pipe.send(error)
+            return
+        answers = dict(time=lambda: _seconds(step), profile=lambda: _profile(step), peak=_peak)
+        while True:
+            pipe.send(answers[pipe.recv()]())
 
 
 def _build(one: Contestant) -> Callable[[], None]:
@@ -120,18 +128,12 @@ def _build(one: Contestant) -> Callable[[], None]:
     MMLogger.get_current_instance().setLevel('WARNING')
     if not one.as_mmdet and not torch.cuda.is_available():
         keep_freed_memory()
-    dataloader, make = STEPS[one.step]
-    cfg = read_config(one.config, one.options)
-    check_config(cfg, ['model', dataloader, 'optim_wrapper'])
-    check_data(cfg, [dataloader])
-    if one.amp and one.step == 'train':
-        use_mixed_precision(cfg)
-    model = build_model(cfg)
+    model = build_model(one.cfg)
     if not one.as_mmdet:
         compute_channels_last(model)
     if one.compile:
         compile_parts(model)
-    return make(cfg, model)
+    return STEPS[one.step](one.cfg, model)
 
 
 def _seconds(step: Callable[[], None]) -> float:
