@@ -5,6 +5,8 @@ import sys
 from importlib import import_module
 from typing import List, Optional
 
+from . import environment
+
 #: The commands by name; fishnet_mmdet/commands has a file for each.
 COMMANDS = dict(
     train='train a detector or a classifier',
@@ -45,6 +47,8 @@ def main(argv: Optional[List[str]] = None) -> None:
     if argv is None:
         # argparse shows this as the name of the program.
         sys.argv[0] = f'python -m fishnet_mmdet {command}'
+    # The package can be imported without its stack; commands need it.
+    environment.check()
     # Imported late: --help answers at once, and a command loads only what it needs.
     from .commands.running import run
 
