@@ -39,6 +39,6 @@ def _weights(first: int, last: int, begin: float, end: float, size: int) -> np.n
     Bilinear interpolation takes the two nearest values along each axis; beyond the outermost ones there are zeros.
     """
     middles = np.arange(first, last, dtype=np.float32) + np.float32(0.5)
-    side = max(np.float32(end) - np.float32(begin), np.finfo(np.float32).tiny)
+    side = max(np.float32(end) - np.float32(begin), np.float32(1e-6))
     places = (middles - np.float32(begin)) / side * np.float32(size) - np.float32(0.5)
     return np.maximum(0, 1 - np.abs(places[:, None] - np.arange(size, dtype=np.float32)))
