@@ -93,9 +93,10 @@ BESIDE_STEPS = dict(
 )
 
 
-def make(file, graph=INSIDE, **properties):
-    """Saves a model file and returns its name; a property of None is left out."""
+def make(file, graph=INSIDE, weights=None, **properties):
+    """Saves a model file and returns its name; a property of None is left out, weights are arrays by their names."""
     model = parser.parse_model(graph)
+    model.graph.initializer.extend(onnx.numpy_helper.from_array(array, name) for name, array in (weights or {}).items())
     onnx.helper.set_model_props(model, {name: text for name, text in {**PROPERTIES, **properties}.items() if text is not None})
     onnx.checker.check_model(model)
     onnx.save(model, file)
