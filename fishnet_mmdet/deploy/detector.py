@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Dict, Optional, Sequence, Union
+from typing import Dict, Optional, Union
 
 import cv2
 import numpy as np
@@ -16,7 +16,7 @@ from .results import TASKS, ClassScores, Objects, PanopticMap
 from .session import first_line, open_session
 
 #: The type of the input ``image``: of files with the preprocessing inside, and beside.
-INPUTS = dict(inside='tensor(uint8)', beside='tensor(float)')
+INPUTS = dict(inside=np.uint8, beside=np.float32)
 
 
 class Detector:
@@ -29,7 +29,7 @@ class Detector:
     Args:
         file (str | PathLike): The model file.
         threads (int, optional): CPU threads; default: one for each core.
-        providers (Sequence[str], optional): ONNX Runtime's execution providers, the preferred one first; default: the CPU.
+        runtime (str): The package that computes: 'onnxruntime' or 'openvino'.
 
     Attributes:
         task (str): 'detection', 'instance segmentation', 'panoptic segmentation' or 'classification'.
@@ -37,17 +37,17 @@ class Detector:
         metadata (Metadata): All that the file says of itself.
 
     Raises:
-        FishNetError: If the file is not such a model, is damaged, or onnxruntime is missing.
+        FishNetError: If the file is not such a model, is damaged, or the runtime is missing.
     """
 
     def __init__(
-        self, file: Union[str, 'os.PathLike[str]'], threads: Optional[int] = None, providers: Optional[Sequence[str]] = None
+        self, file: Union[str, 'os.PathLike[str]'], threads: Optional[int] = None, runtime: str = 'onnxruntime'
     ) -> None:
         self.file = Path(file)
         self.metadata = read_metadata(self.file)
         self.task = self.metadata.task
         self.classes = self.metadata.classes
-        self._session = open_session(self.file, providers, threads)
+        self._session = open_session(self.file, runtime, threads)
         self._check_signature()
 
     def __call__(self, image: Image, score_threshold: float = 0) -> Union[Objects, PanopticMap, ClassScores]:
@@ -96,10 +96,9 @@ class Detector:
     def _run(self, image: np.ndarray, inputs: Dict[str, np.ndarray]) -> Dict[str, np.ndarray]:
         """The outputs by name. ``image`` is what the caller gave, for the message."""
         names = TASKS[self.task][1]
-        wanted = {one.name for one in self._session.get_inputs()}
         try:
-            values = self._session.run(names, {name: value for name, value in inputs.items() if name in wanted})
-        # ONNX Runtime's errors have no type in common but this one.
+            values = self._session.run(names, {name: inputs[name] for name in self._session.inputs})
+        # The errors of the runtimes have no type in common but this one.
         except Exception as error:
             height, width = image.shape[:2]
             raise FishNetError(
@@ -110,12 +109,11 @@ class Detector:
     def _check_signature(self) -> None:
         """Checks that the graph has the inputs and outputs that the metadata promises."""
         steps = self.metadata.steps
-        inputs = {one.name: one.type for one in self._session.get_inputs()}
-        outputs = {one.name for one in self._session.get_outputs()}
+        inputs, outputs = self._session.inputs, self._session.outputs
         fits = (
             inputs.get('image') == INPUTS[steps.where]
             and set(inputs) <= ({'image'} if steps.where == 'inside' else {'image', 'image_size'})
-            and set(TASKS[self.task][1]) <= outputs
+            and set(TASKS[self.task][1]) <= set(outputs)
         )
         if not fits:
             raise FishNetError(

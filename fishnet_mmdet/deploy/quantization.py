@@ -111,7 +111,7 @@ def _load_quantization():
     Raises:
         FishNetError: If onnxruntime or onnx is missing.
     """
-    load_runtime()
+    load_runtime('onnxruntime')
     try:
         from onnxruntime import quantization
     except ImportError as error:

@@ -130,6 +130,20 @@ def test_an_image_that_is_too_thin_to_resize(tmp_path):
         detector(np.zeros((1, 5000, 3), np.uint8))
 
 
-def test_an_unknown_provider(tmp_path):
-    with pytest.raises(FishNetError, match="no 'GPU' here: choose from .*CPUExecutionProvider"):
-        Detector(model_files.make(tmp_path / 'model.onnx'), providers=['GPU'])
+def test_an_unknown_runtime(tmp_path):
+    with pytest.raises(FishNetError, match="no runtime 'tensorflow': choose from onnxruntime, openvino"):
+        Detector(model_files.make(tmp_path / 'model.onnx'), runtime='tensorflow')
+
+
+@pytest.mark.parametrize('make', [model_files.make, model_files.make_beside])
+def test_openvino_finds_the_same(make, image, tmp_path):
+    pytest.importorskip('openvino')
+    file = make(tmp_path / 'model.onnx')
+    detectors = [Detector(file, threads=1, runtime=runtime) for runtime in ('onnxruntime', 'openvino')]
+    first, *_ = found = [detector(image) for detector in detectors]
+    for part, expected in zip(*reversed(found)):
+        assert part.dtype == expected.dtype
+        np.testing.assert_allclose(part, expected, rtol=1e-5)
+    # Each result has memory of its own.
+    detectors[1](255 - image)
+    np.testing.assert_allclose(found[1].scores, first.scores, rtol=1e-5)
