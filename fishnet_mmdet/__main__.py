@@ -12,6 +12,7 @@ COMMANDS = dict(
     train='train a detector or a classifier',
     test='evaluate a checkpoint',
     infer='draw predictions on images, and save them as JSON',
+    export_onnx='write a trained model to one ONNX file',
     weights='list the pretrained weights, and download them by name',
     inspect='show what a checkpoint file contains',
     convert='extract the FishNet weights from a checkpoint',
