@@ -93,7 +93,8 @@ def _open_openvino(module, file: Path, threads: Optional[int]) -> Session:
         # The next call overwrites the tensors of the request.
         return [request.get_tensor(name).data.copy() for name in names]
 
-    return Session(inputs, [one.any_name for one in model.outputs], run)
+    # A tensor can have several names.
+    return Session(inputs, [name for one in model.outputs for name in one.names], run)
 
 
 #: From the module, the file and the number of threads to the session.
