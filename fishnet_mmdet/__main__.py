@@ -23,6 +23,7 @@ COMMANDS = dict(
     curves='plot the losses and metrics of training runs',
     benchmark='time backbones side by side',
     benchmark_data='time the input pipeline of a config',
+    benchmark_onnx='time a checkpoint beside its exported model files',
     benchmark_ops="time our operators beside mmcv's compiled ones",
     compare='train models with several seeds, and print a table of their scores',
     make_shapes='generate images of shapes, annotated',
