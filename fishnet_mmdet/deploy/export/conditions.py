@@ -5,7 +5,10 @@ from typing import Any
 from ...errors import FishNetError
 
 #: Detectors whose export is tested, for messages.
-TESTED = 'Faster, Mask and Cascade R-CNN, RetinaNet, FCOS, ATSS, RTMDet, Panoptic FPN and the classifiers of this package can be exported'
+TESTED = (
+    'Faster, Mask and Cascade R-CNN, RetinaNet, FCOS, ATSS, RTMDet, Panoptic FPN and the classifiers of this package can be '
+    'exported'
+)
 
 
 def require(condition: bool, part: Any, reason: str) -> None:

@@ -72,7 +72,7 @@ def strip_graph(graph: GraphProto) -> None:
 
 
 def chain(models: Sequence[ModelProto], outputs: Mapping[str, str]) -> ModelProto:
-    """Models in a row as one. Each input of a model is the last output with its name; without one, it is an input of the whole.
+    """Models in a row as one. An input is the last output with its name before it; without one, it is an input of the whole.
 
     Args:
         models (Sequence[ModelProto]): The models. Values inside of them can have the same names.
