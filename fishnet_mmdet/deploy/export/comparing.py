@@ -41,8 +41,8 @@ class Session:
         outputs = self._run(**{name: value for name, value in given.items() if name in known})
         if 'boxes' in outputs:
             threshold = float(self.metadata.get('mask_threshold', 0.5))
-            masks = [torch.from_numpy(outputs['masks'])] if 'masks' in outputs else []
-            placed = Placing(threshold)(torch.from_numpy(outputs['boxes']), original, resized, *masks)
+            masks = torch.from_numpy(outputs['masks']) if 'masks' in outputs else None
+            placed = Placing(threshold)(torch.from_numpy(outputs['boxes']), masks, original, resized)
             outputs.update(zip(('boxes', 'masks'), (value.numpy() for value in placed)))
         return outputs
 

@@ -2,11 +2,10 @@
 
 import logging
 import warnings
-from typing import Dict, Mapping, Sequence
+from typing import Dict, Mapping, Optional, Sequence
 
-import onnx
 import torch
-from onnx import ModelProto
+from onnx import GraphProto, ModelProto, TensorProto, ValueInfoProto, helper
 from torch import Tensor, nn
 
 from .operators import TRANSLATIONS
@@ -17,17 +16,21 @@ DYNAMIC = torch.export.Dim.DYNAMIC
 
 
 def to_onnx(
-    module: nn.Module, inputs: Dict[str, Tensor], outputs: Sequence[str], dynamic: Mapping[str, Sequence[int]]
+    module: nn.Module, inputs: Dict[str, Optional[Tensor]], outputs: Sequence[str], dynamic: Mapping[str, Sequence[int]]
 ) -> ModelProto:
     """A module as ONNX, for all sizes of its inputs.
 
     Args:
         module (nn.Module): In evaluation mode.
-        inputs (dict[str, Tensor]): An example of each input, in the order of the module's arguments.
+        inputs (dict[str, Tensor]): An example of each input, in the order of the module's arguments; None of an
+            argument that stays None.
         outputs (Sequence[str]): Names of the outputs.
         dynamic (Mapping[str, Sequence[int]]): The axes of the inputs whose length can change.
     """
-    shapes = tuple({axis: DYNAMIC for axis in dynamic.get(name, ())} for name in inputs)
+    shapes = tuple(
+        None if value is None else {axis: DYNAMIC for axis in dynamic.get(name, ())} for name, value in inputs.items()
+    )
+    given = [name for name, value in inputs.items() if value is not None]
     logger, level = logging.getLogger('torch.onnx'), logging.getLogger('torch.onnx').level
     logger.setLevel(logging.ERROR)
     try:
@@ -39,7 +42,7 @@ def to_onnx(
                 dynamo=True,
                 opset_version=OPSET,
                 custom_translation_table=TRANSLATIONS,
-                input_names=list(inputs),
+                input_names=given,
                 output_names=list(outputs),
                 verbose=False,
             )
@@ -50,50 +53,77 @@ def to_onnx(
 
 def strip(model: ModelProto) -> ModelProto:
     """Removes what no runtime needs: PyTorch's notes on each node, and the shapes between nodes."""
-    for node in model.graph.node:
-        del node.metadata_props[:]
-        node.doc_string = ''
-    for value in [*model.graph.input, *model.graph.output, *model.graph.initializer]:
-        del value.metadata_props[:]
-    del model.graph.value_info[:]
-    del model.graph.metadata_props[:]
     del model.metadata_props[:]
+    strip_graph(model.graph)
     return model
 
 
-def chain(models: Sequence[ModelProto], outputs: Sequence[str]) -> ModelProto:
-    """Models in a row as one. A model gets the last output with the name of its input, or is given it.
+def strip_graph(graph: GraphProto) -> None:
+    """As :func:`strip`, for a graph and those inside of it."""
+    del graph.value_info[:]
+    del graph.metadata_props[:]
+    for part in (*graph.node, *graph.input, *graph.output, *graph.initializer):
+        del part.metadata_props[:]
+        part.doc_string = ''
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.HasField('g'):
+                strip_graph(attribute.g)
+
+
+def chain(models: Sequence[ModelProto], outputs: Mapping[str, str]) -> ModelProto:
+    """Models in a row as one. An input is the last output with its name before it; without one, it is an input of the whole.
 
     Args:
-        models (Sequence[ModelProto]): The models. Their values can have the same names.
-        outputs (Sequence[str]): Names of outputs of any of them, the last model with such an output.
+        models (Sequence[ModelProto]): The models. Values inside of them can have the same names.
+        outputs (Mapping[str, str]): The outputs of the whole: new names, and names of outputs of the models.
     """
     nodes, initializers, inputs = [], [], []
     known: Dict[str, str] = {}
-    described = {}
+    described: Dict[str, ValueInfoProto] = {}
     for i, model in enumerate(models):
-        names = {}
         for value in model.graph.input:
             if value.name not in known:
                 known[value.name] = value.name
                 inputs.append(value)
-            names[value.name] = known[value.name]
-        for node in model.graph.node:
-            node = onnx.NodeProto.FromString(node.SerializeToString())
-            for values in (node.input, node.output):
-                values[:] = [name and names.setdefault(name, f'{i}.{name}') for name in values]
-            node.name = f'{i}.{node.name}'
-            nodes.append(node)
-        for tensor in model.graph.initializer:
-            if tensor.name in names:
-                initializers.append(onnx.TensorProto.FromString(tensor.SerializeToString()))
-                initializers[-1].name = names[tensor.name]
+        names = {value.name: known[value.name] for value in model.graph.input}
+        graph = GraphProto.FromString(model.graph.SerializeToString())
+        rename(graph, names, f'{i}.')
+        nodes += graph.node
+        initializers += graph.initializer
         for value in model.graph.output:
             known[value.name] = names[value.name]
             described[value.name] = value
-    nodes += [onnx.helper.make_node('Identity', [known[name]], [name], name=name) for name in outputs]
-    graph = onnx.helper.make_graph(nodes, 'detector', inputs, [described[name] for name in outputs], initializers)
-    return onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid('', OPSET)], ir_version=models[0].ir_version)
+    final = []
+    for name, inner in outputs.items():
+        nodes.append(helper.make_node('Identity', [known[inner]], [name], name=name))
+        final.append(ValueInfoProto.FromString(described[inner].SerializeToString()))
+        final[-1].name = name
+    graph = helper.make_graph(nodes, 'detector', inputs, final, initializers)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid('', OPSET)], ir_version=models[0].ir_version)
+
+
+def rename(graph: GraphProto, names: Dict[str, str], prefix: str) -> None:
+    """Gives all values of a graph new names.
+
+    Args:
+        graph (GraphProto): Changed in place.
+        names (dict[str, str]): New names by the old ones; those that are missing are added, with the prefix.
+        prefix (str): The prefix.
+    """
+
+    def new(name: str) -> str:
+        return name and names.setdefault(name, prefix + name)
+
+    for value in (*graph.input, *graph.output, *graph.initializer):
+        value.name = new(value.name)
+    for node in graph.node:
+        node.name = prefix + node.name
+        node.input[:] = map(new, node.input)
+        node.output[:] = map(new, node.output)
+        for attribute in node.attribute:
+            if attribute.HasField('g'):
+                rename(attribute.g, names, prefix)
 
 
 def share_initializers(model: ModelProto) -> None:
@@ -102,7 +132,7 @@ def share_initializers(model: ModelProto) -> None:
     same: Dict[str, str] = {}
     kept = []
     for tensor in model.graph.initializer:
-        content = onnx.TensorProto()
+        content = TensorProto()
         content.CopyFrom(tensor)
         content.name = ''
         key = content.SerializeToString(deterministic=True)
@@ -113,5 +143,13 @@ def share_initializers(model: ModelProto) -> None:
             kept.append(tensor)
     del model.graph.initializer[:]
     model.graph.initializer.extend(kept)
-    for node in model.graph.node:
-        node.input[:] = [same.get(name, name) for name in node.input]
+    replace_inputs(model.graph, same)
+
+
+def replace_inputs(graph: GraphProto, names: Mapping[str, str]) -> None:
+    """Lets the nodes of a graph take other values."""
+    for node in graph.node:
+        node.input[:] = [names.get(name, name) for name in node.input]
+        for attribute in node.attribute:
+            if attribute.HasField('g'):
+                replace_inputs(attribute.g, names)

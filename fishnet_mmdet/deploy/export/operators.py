@@ -9,6 +9,7 @@ from typing import Callable, Dict, Tuple
 import torch
 from onnx import TensorProto, helper
 from onnxscript import opset18 as op
+from onnxscript import script
 from torch import Tensor
 
 from ...ops.bags import bag_sum
@@ -86,6 +87,35 @@ def _(feature, boxes, size, scale, sampling_ratio, aligned):
     return feature.new_empty(boxes.shape[0], feature.shape[1], size, size)
 
 
+@torch.library.custom_op('fishnet_mmdet::lay_masks', mutates_args=())
+def lay_masks(masks: Tensor, labels: Tensor, overlap: float, offset: int) -> Tensor:
+    """Objects on one map, one after another. An object that earlier ones hide is left out; the others do not overlap.
+
+    Args:
+        masks (Tensor): Shape (n, h, w), bool.
+        labels (Tensor): Shape (n,).
+        overlap (float): Share of its area from which on an object is hidden.
+        offset (int): Of the numbers in the map.
+
+    Returns:
+        Tensor: Shape (h, w): label + offset * number of the object, from number 1 on; 0 where there is none.
+    """
+    result = torch.zeros(masks.shape[1:], dtype=torch.long)
+    number = 1
+    for mask, label in zip(masks, labels):
+        area = mask.sum()
+        free = mask & (result == 0)
+        if area > 0 and (area - free.sum()) / (area + 1e-5) <= overlap:
+            result = torch.where(free, label + number * offset, result)
+            number += 1
+    return result
+
+
+@lay_masks.register_fake
+def _(masks, labels, overlap, offset):
+    return masks.new_empty(masks.shape[1:], dtype=torch.long)
+
+
 @torch.library.custom_op('fishnet_mmdet::divided', mutates_args=())
 def divided(values: Tensor, by: int) -> Tensor:
     """Whole numbers divided and rounded down. PyTorch's exporter would divide them as float32, which rounds large ones.
@@ -132,6 +162,23 @@ def _roi_align_as_onnx(feature, boxes, size: int, scale: float, sampling_ratio: 
     )
 
 
+@script(default_opset=op)
+def _lay_masks_as_onnx(masks, labels, overlap: float, offset: int):
+    count = op.Squeeze(op.Shape(masks, start=0, end=1))
+    result = op.CastLike(op.ConstantOfShape(op.Shape(masks, start=1)), labels)
+    number = op.CastLike(op.Constant(value_int=1), labels)
+    for i in range(count):
+        mask = op.Gather(masks, i)
+        free = op.And(mask, op.Equal(result, op.Constant(value_int=0)))
+        area = op.ReduceSum(op.Cast(mask, to=1), keepdims=0)
+        hidden = (area - op.ReduceSum(op.Cast(free, to=1), keepdims=0)) / (area + 0.00001)
+        stays = op.And(area > 0.0, op.Not(hidden > overlap))
+        code = op.Gather(labels, i) + number * offset
+        result = op.Where(op.And(free, stays), code, result)
+        number = number + op.Cast(stays, to=7)
+    return result
+
+
 def _divided_as_onnx(values, by):
     divisor = op.Constant(value_int=by) if isinstance(by, int) else by
     return op.Div(values, op.CastLike(divisor, values))
@@ -142,5 +189,6 @@ TRANSLATIONS: Dict[Callable, Callable] = {
     torch.ops.fishnet_mmdet.best.default: _best_as_onnx,
     torch.ops.fishnet_mmdet.nms.default: _nms_as_onnx,
     torch.ops.fishnet_mmdet.roi_align.default: _roi_align_as_onnx,
+    torch.ops.fishnet_mmdet.lay_masks.default: _lay_masks_as_onnx,
     torch.ops.fishnet_mmdet.divided.default: _divided_as_onnx,
 }

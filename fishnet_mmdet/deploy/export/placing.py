@@ -19,17 +19,22 @@ class Placing(nn.Module):
         super().__init__()
         self.mask_threshold = mask_threshold
 
-    def forward(self, boxes: Tensor, original: Tensor, resized: Tensor, masks: Optional[Tensor] = None) -> Tuple:
-        """Boxes (n, 4), height and width of the image before and after resizing, and maybe probabilities (n, s, s).
+    def forward(self, boxes: Tensor, masks: Optional[Tensor], original: Tensor, resized: Tensor) -> Tuple:
+        """Boxes (n, 4), maybe probabilities (n, s, s), and height and width of the image before and after resizing.
 
         Returns:
             tuple: Boxes in pixels of the image; masks (n, height, width), bool, if there are any.
         """
-        factor = 1 / (resized.double() / original.double())
-        boxes = boxes * factor.flip(0).float().repeat(2)
+        boxes = scaled_back(boxes, original, resized)
         if masks is None:
             return (boxes,)
         return boxes, paste(masks, boxes, original) >= self.mask_threshold
+
+
+def scaled_back(boxes: Tensor, original: Tensor, resized: Tensor) -> Tensor:
+    """Boxes (n, 4) in pixels of the resized image, in pixels of the given one."""
+    factor = 1 / (resized.double() / original.double())
+    return boxes * factor.flip(0).float().repeat(2)
 
 
 def paste(masks: Tensor, boxes: Tensor, size: Tensor) -> Tensor:
