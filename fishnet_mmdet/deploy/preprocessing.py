@@ -46,7 +46,7 @@ class Prepared(NamedTuple):
 
     Attributes:
         image (np.ndarray): (1, 3, height, width), float32: resized, normalised and padded.
-        size (np.ndarray): (2,), int64: its height and width before it was padded.
+        size (np.ndarray): (2,), int64: its height and width before it was padded to multiples of ``pad_divisor``.
         scale (np.ndarray): (2,), float32: by which the width and the height were multiplied.
     """
 
@@ -78,9 +78,9 @@ def prepare(image: np.ndarray, steps: Steps) -> Prepared:
     scale = np.array([image.shape[1] / width, image.shape[0] / height], np.float32)
     if steps.crop:
         image = crop_middle(image, *steps.crop)
-    size = np.array(image.shape[:2], np.int64)
     if steps.pad_to:
         image = pad(image, *steps.pad_to, steps.pad_to_value)
+    size = np.array(image.shape[:2], np.int64)
     values = image.astype(np.float32)
     if steps.bgr_to_rgb:
         values = values[..., ::-1]
@@ -104,10 +104,12 @@ def _resize(step: dict) -> Sizes:
 
 def _short_side(step: dict) -> Sizes:
     """mmcv's ``ResizeShortestEdge``."""
-    scale = int(step['scale'])
+    scale, most = int(step['scale']), int(step.get('max_size') or 0)
 
     def fit(h: int, w: int) -> Tuple[int, int]:
-        return int(h * scale / min(h, w) + 0.5), int(w * scale / min(h, w) + 0.5)
+        sides = h * scale / min(h, w), w * scale / min(h, w)
+        factor = min(1, most / max(sides)) if most else 1
+        return int(sides[0] * factor + 0.5), int(sides[1] * factor + 0.5)
 
     return fit
 

@@ -48,9 +48,11 @@ def quantize(file: Path, out: Path, images: Iterable[Image]) -> Path:
 
         def __init__(self) -> None:
             self.inputs = inputs_of(images, metadata)
+            self.names = [one.name for one in model.graph.input]
 
         def get_next(self):
-            return next(self.inputs, None)
+            inputs = next(self.inputs, None)
+            return inputs and {name: inputs[name] for name in self.names}
 
     with tempfile.TemporaryDirectory() as folder:
         unfinished = Path(folder) / 'int8.onnx'

@@ -103,7 +103,7 @@ def test_images_from_files_and_preprocessing_beside(images, tmp_path):
         cv2.imwrite(str(tmp_path / f'{number}.png'), image)
     text = """
     <ir_version: 8, opset_import: ["": 17]>
-    model (float[1, 3, h, w] image, int64[2] image_size) => (float[8] scores)
+    model (float[1, 3, h, w] image) => (float[8] scores)
     {
       one = Conv <pads = [1, 1, 1, 1]> (image, weight)
       pooled = GlobalAveragePool (one)
