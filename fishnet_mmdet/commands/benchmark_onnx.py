@@ -83,7 +83,8 @@ RUNTIMES_ALL = (*PYTORCH, *RUNTIMES)
 
 def table(results: Sequence[dict]) -> str:
     """The results as a Markdown table."""
-    header = ['model', 'start', 'time', 'min ... max', f'ratio to {results[0]["name"]}', 'memory', 'objects']
+    first = next((row['name'] for row in results if 'error' not in row), '')
+    header = ['model', 'start', 'time', 'min ... max', f'ratio to {first}', 'memory', 'objects']
     lines = []
     for row in results:
         if 'error' in row:

@@ -39,6 +39,8 @@ def quantize(file: Path, out: Path, images: Iterable[Image]) -> Path:
     import onnx
 
     model = onnx.load(file)
+    # Keeps ONNX Runtime from asking for what the export has done: constants and BN are folded.
+    onnx.helper.set_model_props(model, {'onnx.quant.pre_process': 'onnxruntime.quant'})
     layers = find_layers(model)
     if not layers:
         raise FishNetError(f'{file} has no layer that can compute in int8: {", ".join(LAYERS)} with weights of its own')
