@@ -12,6 +12,7 @@ from mmengine.config import Config, ConfigDict
 from mmengine.hub import get_config
 
 from fishnet_mmdet.config_files import PACKAGE, config_file
+from fishnet_mmdet.datasets.shapes import BACKGROUND, CLASSES
 from fishnet_mmdet.inference import TRAINED
 
 ROOT = Path(__file__).parents[1]
@@ -50,7 +51,12 @@ def with_model(model: ConfigDict, cfg: Config, levels: slice = slice(None)) -> C
 
 
 def boxes_only(cfg: Config) -> Config:
-    """Evaluates boxes alone."""
+    """Trains and evaluates boxes alone."""
+    for step in cfg.train_dataloader.dataset.pipeline:
+        if step.type == 'LoadAnnotations':
+            step.with_mask = False
+        if step.type == 'RandomCrop':
+            step.recompute_bbox = False
     cfg.val_evaluator.metric = cfg.test_evaluator.metric = ['bbox']
     return cfg
 
@@ -146,6 +152,42 @@ def mask_rcnn_resnet18() -> Config:
     return cfg
 
 
+def panoptic_fpn(shapes: Path = Path('data/shapes')) -> Config:
+    """Panoptic FPN on generated shapes: the nuclei have no stuff.
+
+    Args:
+        shapes (Path): The data: ``make_shapes shapes`` and ``add_panoptic(shapes)``.
+    """
+    ours = base()
+    cfg = Config.fromfile(config_file('panoptic_fpn_fishnet150_fpn.py'))
+    model = cfg.model
+    things, stuff = list(CLASSES), [BACKGROUND]
+    counts = dict(num_things_classes=len(things), num_stuff_classes=len(stuff))
+    head, ours_head = model.roi_head, ours.model.roi_head
+    model.rpn_head = ours.model.rpn_head
+    model.rpn_head.anchor_generator.scales = [8]
+    head.bbox_roi_extractor, head.mask_roi_extractor = ours_head.bbox_roi_extractor, ours_head.mask_roi_extractor
+    head.bbox_head, head.mask_head = ours_head.bbox_head, ours_head.mask_head
+    head.bbox_head.num_classes = head.mask_head.num_classes = len(things)
+    model.neck.norm_cfg = ours.model.neck.norm_cfg
+    model.semantic_head.update(in_channels=WIDTH, inner_channels=WIDTH, **counts)
+    model.panoptic_fusion_head.update(counts)
+    model.train_cfg.rcnn.sampler.num = 64
+    with_model(model, ours)
+    metainfo = dict(classes=things + stuff, thing_classes=things, stuff_classes=stuff)
+    for split in ('train', 'val'):
+        loader = cfg[f'{split}_dataloader']
+        loader.update(batch_size=4 if split == 'train' else 1, num_workers=1)
+        loader.dataset.update(data_root=f'{shapes}/', metainfo=metainfo, ann_file=f'annotations/panoptic_{split}.json')
+        loader.dataset.data_prefix = dict(img=f'{split}/', seg=f'annotations/panoptic_{split}/')
+        resize = next(step for step in loader.dataset.pipeline if step.type == 'Resize')
+        resize.scale = (320, 256)
+    cfg.test_dataloader = cfg.val_dataloader
+    for key in ('model', 'param_scheduler', 'optim_wrapper', 'custom_hooks', 'train_cfg'):
+        cfg[key] = ours[key]
+    return cfg
+
+
 #: Configs by name.
 CONFIGS: Dict[str, Callable[[], Config]] = dict(
     mask_rcnn=base,
@@ -155,4 +197,5 @@ CONFIGS: Dict[str, Callable[[], Config]] = dict(
     fcos=fcos,
     rtmdet=rtmdet,
     mask_rcnn_resnet18=mask_rcnn_resnet18,
+    panoptic_fpn=panoptic_fpn,
 )

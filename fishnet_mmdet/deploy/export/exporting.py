@@ -30,7 +30,7 @@ BETWEEN: Dict[str, Tuple[Tensor, Tuple[int, ...]]] = dict(
     boxes=(torch.tensor([[0.0, 0, 50, 40]]).repeat(3, 1), (0,)),
     labels=(torch.zeros(3, dtype=torch.long), (0,)),
     masks=(torch.zeros(3, 28, 28), (0,)),
-    semantic=(torch.zeros(1, 3, 192, 256), (2, 3)),
+    semantic=(torch.zeros(1, 3, 192, 256), (1, 2, 3)),
 )
 
 

@@ -8,8 +8,8 @@ from typing import Callable, Dict, Tuple
 
 import torch
 from onnx import TensorProto, helper
+from onnxscript import BOOL, INT64, script
 from onnxscript import opset18 as op
-from onnxscript import script
 from torch import Tensor
 
 from ...ops.bags import bag_sum
@@ -163,7 +163,7 @@ def _roi_align_as_onnx(feature, boxes, size: int, scale: float, sampling_ratio: 
 
 
 @script(default_opset=op)
-def _lay_masks_as_onnx(masks, labels, overlap: float, offset: int):
+def _lay_masks_as_onnx(masks: BOOL, labels: INT64, overlap: float, offset: int) -> INT64:
     count = op.Squeeze(op.Shape(masks, start=0, end=1))
     result = op.CastLike(op.ConstantOfShape(op.Shape(masks, start=1)), labels)
     number = op.CastLike(op.Constant(value_int=1), labels)

@@ -81,13 +81,25 @@ class Boxes(nn.Module):
 
     def forward(self, features: Sequence[Tensor], boxes: Tensor, size: Tensor) -> Detections:
         """Features of all levels, proposals (n, 4), and the height and width of the image, to its objects."""
+        count, boxes = boxes.shape[0], with_one_more(boxes)
         all_logits: List[Tensor] = []
         for i, (head, extract) in enumerate(zip(self.heads, self.features)):
             logits, deltas = head(extract(features, boxes))
             all_logits.append(logits)
             if i < len(self.heads) - 1:
                 boxes = from_deltas(boxes, of_class(deltas, logits[:, :-1].argmax(1), head), head.bbox_coder, size)
-        return choose(head, self.cfg, boxes, sum(all_logits) / len(all_logits), deltas, size)
+        boxes, logits, deltas = (first(count, rows) for rows in (boxes, sum(all_logits) / len(all_logits), deltas))
+        return choose(head, self.cfg, boxes, logits, deltas, size)
+
+
+def with_one_more(boxes: Tensor) -> Tensor:
+    """Boxes (n, 4), and one of a pixel. Of no box at all, runtimes cannot compute group norm."""
+    return torch.cat([boxes, torch.tensor([[0.0, 0.0, 1.0, 1.0]])])
+
+
+def first(count: int, rows: Tensor) -> Tensor:
+    """The first rows of a tensor."""
+    return rows.index_select(0, torch.arange(count))
 
 
 def of_class(deltas: Tensor, label: Tensor, head: BBoxHead) -> Tensor:
@@ -142,9 +154,9 @@ class Masks(nn.Module):
 
     def forward(self, features: Sequence[Tensor], found: Detections) -> Tensor:
         """Features of all levels, and n objects, to probabilities in their boxes (n, s, s)."""
-        masks = []
+        boxes, masks = with_one_more(found.boxes), []
         for head, extract in zip(self.heads, self.features):
-            logits = head(extract(features, found.boxes))
+            logits = first(found.boxes.shape[0], head(extract(features, boxes)))
             masks.append(logits[:, 0] if head.class_agnostic else self._of_class(logits, found.labels))
         return sum(mask.sigmoid() for mask in masks) / len(masks)
 
