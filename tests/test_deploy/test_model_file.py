@@ -76,6 +76,23 @@ def test_every_cut_is_noticed(file):
         refusal(file)
 
 
+def test_changed_bytes(file):
+    """A changed file is refused, or its metadata can be read: no other error, and no endless work."""
+    content = model_files.make(file).read_bytes()
+    random = np.random.default_rng(0)
+    refused = 0
+    for _ in range(1500):
+        changed = bytearray(content)
+        for place in random.integers(1, len(content), random.integers(1, 4)):
+            changed[place] = random.integers(256)
+        file.write_bytes(changed)
+        try:
+            read_metadata(file)
+        except FishNetError:
+            refused += 1
+    assert 300 < refused < 1500
+
+
 def test_a_file_of_somebody_else(file, unopened):
     model_files.make(file, fishnet_mmdet=None)
     assert 'was not made by fishnet_mmdet' in refusal(file) and 'export_onnx' in refusal(file)
