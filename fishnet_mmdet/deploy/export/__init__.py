@@ -2,7 +2,7 @@
 
 from .exporting import PLACES, export
 from .metadata import describe
-from .saving import save
+from .saving import save_as
 from .verifying import verify
 
-__all__ = ['PLACES', 'describe', 'export', 'save', 'verify']
+__all__ = ['PLACES', 'describe', 'export', 'save_as', 'verify']

@@ -32,8 +32,8 @@ def shortest_edge(original: Tensor, scale: int, max_size: Optional[int] = None) 
 
 
 def _ratio(pixels: int, side: Tensor) -> Tensor:
-    # A number over a tensor would become a product with the tensor's reciprocal, whose last bit differs. The sides are compared
-    # as whole numbers: OpenVINO's minimum of float64 is wrong where it decides a shape.
+    # A number over a tensor would become a product with the tensor's reciprocal, whose last bit differs. Minima are taken of
+    # whole numbers, because OpenVINO's minimum of float64 is wrong where it decides a shape.
     return torch.tensor(pixels, dtype=torch.double) / side.double()
 
 
