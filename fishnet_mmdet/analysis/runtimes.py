@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from statistics import median
 from typing import Callable, Dict, List, NamedTuple, Sequence
@@ -73,7 +74,8 @@ class Process:
 
     def close(self) -> None:
         """Ends the process."""
-        self.process.stdin.close()
+        with suppress(OSError):  # it has ended
+            self.process.stdin.close()
         self.process.wait()
         self.process.stdout.close()
         self.errors.close()
@@ -83,11 +85,16 @@ class Process:
             print(json.dumps(question), file=self.process.stdin, flush=True)
             return json.loads(self.process.stdout.readline())
         except (OSError, ValueError) as error:
-            self.process.kill()
-            self.process.wait()
-            self.errors.seek(0)
-            lines = self.errors.read().strip().splitlines()
-            raise RuntimeError(lines[-1] if lines else f'the process ended with status {self.process.returncode}') from error
+            raise RuntimeError(self._last_words()) from error
+
+    def _last_words(self) -> str:
+        """Why the process ended."""
+        status = self.process.wait()
+        if status < 0:
+            return f'killed by signal {-status}, maybe for want of memory'
+        self.errors.seek(0)
+        lines = self.errors.read().strip().splitlines()
+        return lines[-1] if lines else f'ended with status {status}'
 
 
 def compare(
@@ -107,7 +114,13 @@ def compare(
         'median_seconds', 'ratio' (the median over the rounds of the time divided by that of the first candidate) and
         'peak_bytes'.
     """
-    results, processes = [], {}
+    failed: Dict[str, dict] = {}
+    processes: Dict[str, Process] = {}
+
+    def fail(name: str, error: RuntimeError) -> None:
+        failed[name] = dict(name=name, error=str(error))
+        report(f'{name} fails: {error}')
+
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / 'image.png'
         cv2.imwrite(str(file), image)
@@ -117,17 +130,20 @@ def compare(
                     processes[one.name] = Process(one, file, threads)
                     report(f'{one.name} has started')
                 except RuntimeError as error:
-                    results.append(dict(name=one.name, error=str(error)))
-                    report(f'{one.name} fails: {error}')
+                    fail(one.name, error)
             for number in range(rounds):
-                for one in processes.values():
-                    one.run()
+                for name, one in processes.items():
+                    try:
+                        if name not in failed:
+                            one.run()
+                    except RuntimeError as error:
+                        fail(name, error)
                 report(f'round {number + 1} of {rounds}')
         finally:
             for one in processes.values():
                 one.close()
-    first = next(iter(processes.values()), None)
-    return results + [result_of(one, first) for one in processes.values()]
+    measured = [one for name, one in processes.items() if name not in failed]
+    return [*failed.values(), *(result_of(one, measured[0]) for one in measured)]
 
 
 def result_of(one: Process, first: Process) -> dict:

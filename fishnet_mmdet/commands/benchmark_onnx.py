@@ -74,7 +74,7 @@ def choose(args: Namespace, cfg: Config, checkpoint: str, folder: Path) -> List[
             raise FishNetError(f'--runtimes {runtime} is not installed: pip install {runtime}')
         for file, precision in precisions.items():
             job = dict(kind='exported', file=str(file), runtime=runtime)
-            candidates.append(Candidate(f'{runtime}, {file.name} ({precision})', job))
+            candidates.append(Candidate(f'{runtime}, {file} ({precision})', job))
     return candidates
 
 

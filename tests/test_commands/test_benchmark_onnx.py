@@ -4,6 +4,7 @@ import json
 import re
 from statistics import median
 
+import cv2
 import pytest
 from conftest import REPO
 
@@ -12,7 +13,7 @@ pytest.importorskip('onnxruntime')
 
 import model_files  # noqa: E402
 
-from fishnet_mmdet.analysis.runtimes import Candidate, Process  # noqa: E402
+from fishnet_mmdet.analysis.runtimes import Candidate, Process, compare  # noqa: E402
 from fishnet_mmdet.commands.benchmark_onnx import main  # noqa: E402
 from fishnet_mmdet.errors import FishNetError  # noqa: E402
 
@@ -52,6 +53,23 @@ def test_an_exported_model_runs_without_torch(tmp_path):
     process.run()
     process.close()
     assert process.found == 2 and process.process.returncode == 0
+
+
+def test_a_process_that_is_killed_is_a_row_of_the_table(tmp_path, monkeypatch):
+    """As the system does it with one that takes too much memory."""
+    file = model_files.make(tmp_path / 'a.onnx')
+    candidates = [Candidate(name, dict(kind='exported', file=str(file), runtime='onnxruntime')) for name in 'ab']
+    run = Process.run
+
+    def run_once(self):
+        if self.name == 'a' and self.seconds:
+            self.process.kill()
+        run(self)
+
+    monkeypatch.setattr(Process, 'run', run_once)
+    first, second = compare(candidates, cv2.imread(str(IMAGE)), 1, 3, print)
+    assert first == dict(name='a', error='killed by signal 9, maybe for want of memory')
+    assert second['name'] == 'b' and len(second['seconds']) == 3 and second['ratio'] == 1
 
 
 @pytest.mark.parametrize(
