@@ -11,12 +11,14 @@ from typing import Callable, Dict
 from mmengine.config import Config, ConfigDict
 from mmengine.hub import get_config
 
+from fishnet_mmdet.checkpoints.reading import read_checkpoint
 from fishnet_mmdet.config_files import PACKAGE, config_file
-from fishnet_mmdet.datasets.shapes import BACKGROUND, CLASSES
+from fishnet_mmdet.datasets.shapes import BACKGROUND, CLASSES, add_panoptic, make_shapes
 from fishnet_mmdet.inference import TRAINED
 
 ROOT = Path(__file__).parents[1]
 NUCLEI = PACKAGE / 'trained' / TRAINED['nuclei'].weights
+SHAPES = ROOT / 'work_dirs/exported_shapes'
 #: Channels of the neck and the heads.
 WIDTH = 64
 
@@ -152,12 +154,14 @@ def mask_rcnn_resnet18() -> Config:
     return cfg
 
 
-def panoptic_fpn(shapes: Path = Path('data/shapes')) -> Config:
-    """Panoptic FPN on generated shapes: the nuclei have no stuff.
+def panoptic_data(folder: Path) -> None:
+    """Generates the images of shapes that Panoptic FPN is trained on."""
+    make_shapes(folder, num_train=100, num_val=20)
+    add_panoptic(folder)
 
-    Args:
-        shapes (Path): The data: ``make_shapes shapes`` and ``add_panoptic(shapes)``.
-    """
+
+def panoptic_fpn() -> Config:
+    """Panoptic FPN on generated shapes: the nuclei have no stuff."""
     ours = base()
     cfg = Config.fromfile(config_file('panoptic_fpn_fishnet150_fpn.py'))
     model = cfg.model
@@ -178,7 +182,7 @@ def panoptic_fpn(shapes: Path = Path('data/shapes')) -> Config:
     for split in ('train', 'val'):
         loader = cfg[f'{split}_dataloader']
         loader.update(batch_size=4 if split == 'train' else 1, num_workers=1)
-        loader.dataset.update(data_root=f'{shapes}/', metainfo=metainfo, ann_file=f'annotations/panoptic_{split}.json')
+        loader.dataset.update(data_root=f'{SHAPES}/', metainfo=metainfo, ann_file=f'annotations/panoptic_{split}.json')
         loader.dataset.data_prefix = dict(img=f'{split}/', seg=f'annotations/panoptic_{split}/')
         resize = next(step for step in loader.dataset.pipeline if step.type == 'Resize')
         resize.scale = (320, 256)
@@ -198,4 +202,19 @@ CONFIGS: Dict[str, Callable[[], Config]] = dict(
     rtmdet=rtmdet,
     mask_rcnn_resnet18=mask_rcnn_resnet18,
     panoptic_fpn=panoptic_fpn,
+)
+
+
+def _weights_of_nuclei(without: str) -> dict:
+    """The checkpoint of the detector `nuclei`, for a model that lacks a part of it."""
+    checkpoint = read_checkpoint(NUCLEI)
+    weights = {name: tensor for name, tensor in checkpoint['state_dict'].items() if without not in name}
+    meta = dict(dataset_meta=dict(classes=('nucleus',)))
+    return dict(state_dict=weights, meta=meta)
+
+
+#: Checkpoints that need no training.
+WEIGHTS: Dict[str, Callable[[], dict]] = dict(
+    mask_rcnn=lambda: _weights_of_nuclei('no such part'),
+    faster_rcnn=lambda: _weights_of_nuclei('mask_head'),
 )
