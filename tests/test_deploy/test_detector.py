@@ -135,6 +135,13 @@ def test_an_unknown_runtime(tmp_path):
         Detector(model_files.make(tmp_path / 'model.onnx'), runtime='tensorflow')
 
 
+def test_int8_is_for_onnx_runtime(tmp_path):
+    file = model_files.make(tmp_path / 'model.onnx', precision='int8')
+    Detector(file, threads=1)
+    with pytest.raises(FishNetError, match='int8, which OpenVINO computes wrongly'):
+        Detector(file, runtime='openvino')
+
+
 @pytest.mark.parametrize('make', [model_files.make, model_files.make_beside])
 def test_openvino_finds_the_same(make, image, tmp_path):
     pytest.importorskip('openvino')
