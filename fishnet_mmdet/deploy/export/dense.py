@@ -25,10 +25,10 @@ class Priors(nn.Module):
 
     def __init__(self, generator: object) -> None:
         super().__init__()
-        self.strides = generator.strides
-        self.offset = getattr(generator, 'offset', 0)
         self.has_anchors = type(generator) is AnchorGenerator
         require(self.has_anchors or type(generator) is MlvlPointGenerator, generator, 'generates other anchors')
+        self.strides = generator.strides
+        self.offset = getattr(generator, 'offset', 0)
         for i, base in enumerate(generator.base_anchors if self.has_anchors else []):
             self.register_buffer(f'base{i}', base, persistent=False)
 
