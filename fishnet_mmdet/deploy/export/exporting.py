@@ -54,6 +54,8 @@ def export(model: nn.Module, cfg: Config, where: str = 'inside') -> ModelProto:
         result = whole_to_onnx(network, steps)
     share_initializers(result)
     settings = {key: str(value) for key, value in network.settings.items()}
+    if network.fixed_size:
+        settings['fixed_size'] = json.dumps(network.fixed_size)
     settings.update(task=network.task, preprocessing=json.dumps(dict(where=where, **steps)))
     return add_metadata(result, model.dataset_meta, settings)
 
