@@ -78,6 +78,13 @@ def test_the_file_has_standard_operators_and_all_metadata(exported):
         names = [one.name for one in model.graph.input]
         assert names == (['image'] if where == 'inside' else ['image', 'image_size'])
         assert [one.name for one in model.graph.output] == ['boxes', 'labels', 'scores', 'masks']
+        axes = {
+            value.name: [dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim]
+            for value in (*model.graph.input, *model.graph.output)
+        }
+        assert axes['boxes'] == ['objects', 4] and axes['labels'] == ['objects']
+        assert axes['image'] == (['height', 'width', 3] if where == 'inside' else [1, 3, 'height', 'width'])
+        assert axes['masks'] == ['objects', *(('height', 'width') if where == 'inside' else (28, 28))]
         metadata = read_metadata(model)
         assert metadata['fishnet_mmdet'] == '1' and metadata['task'] == 'instance segmentation'
         assert json.loads(metadata['classes']) == ['nucleus'] and float(metadata['score_threshold']) == 0.05

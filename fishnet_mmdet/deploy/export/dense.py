@@ -70,7 +70,7 @@ class Dense(nn.Module):
         if self.cfg.get('min_bbox_size', -1) >= 0:
             large = ((boxes[:, 2:] - boxes[:, :2]) > self.cfg.min_bbox_size).all(dim=1).nonzero()[:, 0]
             boxes, labels, scores = (values.index_select(0, large) for values in (boxes, labels, scores))
-        return suppress(boxes, labels, scores, self.cfg.nms, self.cfg.get('max_per_img', ALL))
+        return suppress(boxes, labels, scores, self.cfg.nms, self.cfg.get('max_per_img', -1))
 
     def _level(self, level: int, size: Tensor, logits: Tensor, offsets: Tensor, *factors: Tensor) -> Detections:
         scores = rows(logits, self.head.cls_out_channels)
