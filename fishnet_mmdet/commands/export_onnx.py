@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 from typing import List, Optional
 
+import torch
+
 from ..engine.checks import check_checkpoint
 from ..engine.class_names import check_num_classes
 from ..engine.config_checks import check_config
@@ -15,6 +17,8 @@ from .infer import find_images
 
 #: What exporting needs besides PyTorch and mmdet.
 PACKAGES = ('onnx', 'onnxscript', 'onnxruntime')
+#: The first PyTorch whose exporter knows sizes that depend on data.
+OLDEST = (2, 6)
 
 
 def main(argv: Optional[List[str]] = None) -> None:
@@ -22,9 +26,10 @@ def main(argv: Optional[List[str]] = None) -> None:
     args = parse_args(argv)
     check_packages()
     # Imported here: it needs those packages.
-    from ..deploy.export import PLACES, describe, export, save_as, verify
+    from ..deploy.export import PLACES, describe, drawn_shapes, export, read_image, save_as, verify
 
     images = calibration_images(args) if args.precision == 'int8' else []
+    image = read_image(args.image) if args.image else drawn_shapes()
     config, checkpoint = find_model(args.config, args.checkpoint)
     cfg = read_config(config, args.cfg_options)
     check_config(cfg, ['model', 'test_dataloader'])
@@ -33,17 +38,19 @@ def main(argv: Optional[List[str]] = None) -> None:
     check_num_classes(predictor.model, predictor.classes)
     model = export(predictor.model, cfg, args.preprocessing)
     describe(model, config, checkpoint, 'fishnet_mmdet export_onnx')
-    print(verify(model, predictor, args.image))
+    print(verify(model, predictor, image))
     save_as(model, args.precision, args.out, images)
     print(f'{args.out}: {args.out.stat().st_size / 1e6:.1f} MB, {args.precision}, {PLACES[args.preprocessing]}')
 
 
 def check_packages() -> None:
-    """Checks that everything is there that writes and runs ONNX.
+    """Checks that PyTorch and the packages can write and run ONNX.
 
     Raises:
         FishNetError: If not.
     """
+    if torch.__version__ < OLDEST:
+        raise FishNetError(f'export_onnx needs torch {".".join(map(str, OLDEST))} or newer, and this is {torch.__version__}')
     missing = []
     for package in PACKAGES:
         try:

@@ -99,14 +99,14 @@ def suppress(boxes: Tensor, labels: Tensor, scores: Tensor, cfg: dict, most: int
         labels (Tensor): Shape (n,).
         scores (Tensor): Shape (n,).
         cfg (dict): ``iou_threshold``, maybe ``class_agnostic``.
-        most (int): Objects that are kept at most; ``ALL`` for no limit.
+        most (int): Objects that are kept at most; a number that is not positive sets no limit.
     """
     apart = boxes
     if not cfg.get('class_agnostic', False):
         # Of no boxes there is no maximum.
         farthest = torch.cat([boxes.reshape(-1), boxes.new_zeros(1)]).max()
         apart = boxes + (labels.to(boxes.dtype) * (farthest + 1))[:, None]
-    kept = nms(apart, scores, cfg['iou_threshold'], most)
+    kept = nms(apart, scores, cfg['iou_threshold'], most if most > 0 else ALL)
     return Detections(*(values.index_select(0, kept) for values in (boxes, labels, scores)))
 
 

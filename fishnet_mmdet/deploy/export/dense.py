@@ -25,10 +25,10 @@ class Priors(nn.Module):
 
     def __init__(self, generator: object) -> None:
         super().__init__()
-        self.strides = generator.strides
-        self.offset = getattr(generator, 'offset', 0)
         self.has_anchors = type(generator) is AnchorGenerator
         require(self.has_anchors or type(generator) is MlvlPointGenerator, generator, 'generates other anchors')
+        self.strides = generator.strides
+        self.offset = getattr(generator, 'offset', 0)
         for i, base in enumerate(generator.base_anchors if self.has_anchors else []):
             self.register_buffer(f'base{i}', base, persistent=False)
 
@@ -70,7 +70,7 @@ class Dense(nn.Module):
         if self.cfg.get('min_bbox_size', -1) >= 0:
             large = ((boxes[:, 2:] - boxes[:, :2]) > self.cfg.min_bbox_size).all(dim=1).nonzero()[:, 0]
             boxes, labels, scores = (values.index_select(0, large) for values in (boxes, labels, scores))
-        return suppress(boxes, labels, scores, self.cfg.nms, self.cfg.get('max_per_img', ALL))
+        return suppress(boxes, labels, scores, self.cfg.nms, self.cfg.get('max_per_img', -1))
 
     def _level(self, level: int, size: Tensor, logits: Tensor, offsets: Tensor, *factors: Tensor) -> Detections:
         scores = rows(logits, self.head.cls_out_channels)

@@ -85,6 +85,7 @@ class TwoStage(Network):
     def __init__(self, model: TwoStageDetector) -> None:
         super().__init__(model)
         require_methods(model, TwoStageDetector, 'predict', 'extract_feat')
+        require(model.with_rpn, model, 'has no rpn_head')
         self._build(model)
 
     def _build(self, model: TwoStageDetector) -> None:
@@ -97,6 +98,7 @@ class TwoStage(Network):
         self.settings = dict(score_threshold=head.test_cfg.score_thr)
         self.end_outputs = ('boxes', *(['masks'] if self.masks else []))
         if self.masks:
+            require(head.test_cfg.mask_thr_binary >= 0, head, 'has mask_thr_binary below 0, for masks that are not binary')
             self.settings['mask_threshold'] = head.test_cfg.mask_thr_binary
         self.end = Placing(**{key: value for key, value in self.settings.items() if key == 'mask_threshold'})
 

@@ -9,6 +9,7 @@ from mmengine.config import Config
 from onnx import ModelProto
 from torch import Tensor, nn
 
+from .axes import name_axes
 from .conditions import require
 from .detectors import Network, as_network
 from .graph import chain, share_initializers, to_onnx
@@ -53,7 +54,10 @@ def export(model: nn.Module, cfg: Config, where: str = 'inside') -> ModelProto:
     else:
         result = whole_to_onnx(network, steps)
     share_initializers(result)
+    name_axes(result)
     settings = {key: str(value) for key, value in network.settings.items()}
+    if network.fixed_size:
+        settings['fixed_size'] = json.dumps(network.fixed_size)
     settings.update(task=network.task, preprocessing=json.dumps(dict(where=where, **steps)))
     return add_metadata(result, model.dataset_meta, settings)
 

@@ -8,6 +8,7 @@ import torch
 from onnx import GraphProto, ModelProto, TensorProto, ValueInfoProto, helper
 from torch import Tensor, nn
 
+from ...errors import FishNetError
 from .operators import TRANSLATIONS
 
 #: The version of ONNX's operators.
@@ -46,6 +47,13 @@ def to_onnx(
                 output_names=list(outputs),
                 verbose=False,
             )
+    except FishNetError:
+        raise
+    except Exception as error:  # the exporter raises classes of its own, of torch._dynamo and of onnxscript
+        words = str(error).strip().splitlines() or ['']
+        raise FishNetError(
+            f'PyTorch {torch.__version__} cannot export {type(module).__name__}: {type(error).__name__}: {words[0]}'
+        ) from error
     finally:
         logger.setLevel(level)
     return strip(program.model_proto)

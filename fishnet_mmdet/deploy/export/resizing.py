@@ -1,4 +1,4 @@
-"""Bilinear resizing as OpenCV and Pillow do it with uint8 images, up to the last bit where that is possible.
+"""Bilinear resizing as OpenCV and Pillow do it with uint8 images, up to the last bit.
 
 A detector that gets other pixels than in training finds almost the same, but "almost" could not be told from a mistake.
 """
@@ -10,8 +10,8 @@ from torch import Tensor
 
 from .operators import divided
 
-#: OpenCV's weights are whole numbers of this fraction.
-ONE = 2048
+#: OpenCV's weights are whole numbers, and 1 is this one; and Pillow's.
+ONE, PILLOW_ONE = 2048, 2**22
 
 
 class Axis(NamedTuple):
@@ -51,7 +51,7 @@ def opencv(image: Tensor, size: Tensor) -> Tensor:
 
 
 def pillow(image: Tensor, size: Tensor) -> Tensor:
-    """Pillow's ``resize`` with ``BILINEAR``: where it shrinks, it averages all pixels. One value in 10^5 can differ by 1.
+    """Pillow's ``resize`` with ``BILINEAR``, bit for bit. Where it shrinks an image, it averages all pixels.
 
     Args:
         image (Tensor): (h, w, 3), uint8.
@@ -61,10 +61,11 @@ def pillow(image: Tensor, size: Tensor) -> Tensor:
         Tensor: (*size, 3), whole numbers from 0 to 255, float32.
     """
     height, width = whole(size)
-    pixels = image.permute(2, 0, 1).float()
-    pixels = torch.floor(pixels @ _triangles(image.shape[1], width).t() + 0.5)
-    pixels = torch.floor(_triangles(image.shape[0], height) @ pixels + 0.5)
-    return pixels.clamp(0, 255).permute(1, 2, 0)
+    # The sums are whole numbers below 2^53, so float64 has all of their digits.
+    pixels = image.permute(2, 0, 1).double()
+    pixels = _rounded(pixels @ _triangles(image.shape[1], width).t())
+    pixels = _rounded(_triangles(image.shape[0], height) @ pixels)
+    return pixels.permute(1, 2, 0).float()
 
 
 def whole(size: Tensor):
@@ -89,12 +90,16 @@ def _weight(fraction: Tensor) -> Tensor:
 
 
 def _triangles(before: int, after: int) -> Tensor:
-    """Weights (after, before) of Pillow's filter: triangles as wide as the scale, each with the sum 1."""
+    """Weights (after, before) of Pillow's filter: triangles as wide as the scale, each with the sum ``PILLOW_ONE``."""
     scale = torch.scalar_tensor(before).double() / after
     centre = (torch.arange(after).double()[:, None] + 0.5) * scale
     distance = (torch.arange(before).double() + 0.5 - centre) / scale.clamp(min=1)
     weights = (1 - distance.abs()).clamp(min=0)
-    return (weights / weights.sum(dim=1, keepdim=True)).float()
+    return torch.floor(weights / weights.sum(dim=1, keepdim=True) * PILLOW_ONE + 0.5)
+
+
+def _rounded(sums: Tensor) -> Tensor:
+    return torch.floor((sums + PILLOW_ONE // 2) / PILLOW_ONE).clamp(0, 255)
 
 
 #: The functions by the backend of a resize step.

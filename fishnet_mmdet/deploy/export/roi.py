@@ -10,7 +10,7 @@ from mmdet.models.roi_heads.mask_heads import FCNMaskHead
 from mmdet.models.roi_heads.roi_extractors import SingleRoIExtractor
 from torch import Tensor, nn
 
-from .boxes import ALL, Detections, from_deltas, suppress
+from .boxes import Detections, from_deltas, suppress
 from .conditions import require, require_methods, require_nms
 from .operators import roi_align
 
@@ -126,7 +126,7 @@ def choose(head: BBoxHead, cfg: dict, boxes: Tensor, logits: Tensor, deltas: Ten
     deltas = deltas.index_select(0, roi) if head.reg_class_agnostic else deltas.reshape(-1, 4).index_select(0, number)
     boxes = from_deltas(boxes.index_select(0, roi), deltas, head.bbox_coder, size)
     scores = scores.reshape(-1).index_select(0, number)
-    return suppress(boxes, label, scores, cfg.nms, cfg.max_per_img if cfg.max_per_img > 0 else ALL)
+    return suppress(boxes, label, scores, cfg.nms, cfg.max_per_img)
 
 
 class Masks(nn.Module):

@@ -4,9 +4,11 @@ from typing import Callable, Dict, Tuple
 
 from mmdet.utils import get_test_pipeline_cfg
 from mmengine.config import Config
+from mmengine.model import ImgDataPreprocessor
 from torch import nn
 
 from ...errors import FishNetError
+from .conditions import require
 
 #: Transforms that do not change the pixels of an image that is already read.
 WITHOUT_EFFECT = (
@@ -50,7 +52,12 @@ def read_steps(cfg: Config, preprocessor: nn.Module) -> dict:
 
 
 def read_preprocessor(preprocessor: nn.Module) -> dict:
-    """What the data preprocessor does to the pixels."""
+    """What the data preprocessor does to the pixels.
+
+    Raises:
+        FishNetError: If it is of another kind.
+    """
+    require(isinstance(preprocessor, ImgDataPreprocessor), preprocessor, 'is no ImgDataPreprocessor')
     normalises = preprocessor._enable_normalize
     return dict(
         bgr_to_rgb=bool(preprocessor._channel_conversion),
