@@ -39,6 +39,9 @@ MMDET = [
     'setuptools<81',  # mmengine imports pkg_resources, which later releases do not have
 ]
 
+#: What runs an exported model: torch and mmdet are not needed.
+DEPLOY = ['onnxruntime>=1.17', 'numpy', 'opencv-python-headless']
+
 setup(
     name='fishnet_mmdet',
     version=version(),
@@ -77,5 +80,5 @@ setup(
     # Empty on purpose: who has mmdet has chosen its torch, mmcv and mmengine (or the forks with the same import names), and
     # an install must not change them. On import, the package says which of them is missing or too old.
     install_requires=[],
-    extras_require=dict(mmdet=MMDET),
+    extras_require=dict(mmdet=MMDET, deploy=DEPLOY),
 )

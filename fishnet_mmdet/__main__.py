@@ -5,11 +5,14 @@ import sys
 from importlib import import_module
 from typing import List, Optional
 
+from . import environment
+
 #: The commands by name; fishnet_mmdet/commands has a file for each.
 COMMANDS = dict(
     train='train a detector or a classifier',
     test='evaluate a checkpoint',
     infer='draw predictions on images, and save them as JSON',
+    export_onnx='write a trained model to one ONNX file',
     weights='list the pretrained weights, and download them by name',
     inspect='show what a checkpoint file contains',
     convert='extract the FishNet weights from a checkpoint',
@@ -21,6 +24,7 @@ COMMANDS = dict(
     benchmark='time backbones side by side',
     benchmark_iteration='time whole iterations of configs side by side',
     benchmark_data='time the input pipeline of a config',
+    benchmark_onnx='time a checkpoint beside its exported model files',
     benchmark_ops="time our operators beside mmcv's compiled ones",
     compare='train models with several seeds, and print a table of their scores',
     make_shapes='generate images of shapes, annotated',
@@ -46,6 +50,8 @@ def main(argv: Optional[List[str]] = None) -> None:
     if argv is None:
         # argparse shows this as the name of the program.
         sys.argv[0] = f'python -m fishnet_mmdet {command}'
+    # The package can be imported without its stack; commands need it.
+    environment.check()
     # Imported late: --help answers at once, and a command loads only what it needs.
     from .commands.running import run
 

@@ -1,6 +1,7 @@
 """What the package needs of the stack around it."""
 
 import importlib
+import importlib.util
 import re
 import sys
 
@@ -14,6 +15,8 @@ NEEDED = {
     'mmcv': ((2, 0), (3,), 'pip install mmcv-lite==2.1.0'),
     'mmdet': ((3, 3), (4,), 'pip install mmdet==3.3.0'),
 }
+#: Without one of these, the package runs exported models and does nothing else.
+STACK = ('torch', 'mmengine', 'mmcv', 'mmdet')
 #: From this release on, torch is built for NumPy 2; before, its tensors cannot be made from NumPy 2's arrays.
 FIRST_TORCH_FOR_NUMPY_2 = (2, 3)
 #: What an import says where the system has no OpenGL, as in most containers; mmengine asks for the OpenCV that needs it.
@@ -21,8 +24,13 @@ NO_OPENGL = 'libGL.so'
 HOW_TO_DO_WITHOUT_OPENGL = 'pip uninstall -y opencv-python; pip install opencv-python-headless'
 
 
+def has_stack() -> bool:
+    """Whether torch and mmdet are installed, in any version."""
+    return all(importlib.util.find_spec(name) for name in STACK)
+
+
 def check() -> None:
-    """Checks the stack on import of the package.
+    """Checks the stack: on import of the package, or on the first use of what needs it.
 
     Raises:
         FishNetError: As :func:`check_versions`. A script that does not catch it ends with the message alone, without a stack

@@ -130,17 +130,37 @@ def test_a_system_without_opengl(monkeypatch):
     assert 'pip install opencv-python-headless' in text
 
 
-@pytest.mark.parametrize('name', ['torch', 'numpy', 'mmengine'])
-def test_the_package_says_so_before_it_imports_anything(name):
-    code = f"""if True:
-        import sys
-        sys.modules[{name!r}] = None
-        try:
-            import fishnet_mmdet
-        except ValueError as error:
-            print(type(error).__name__, error)
-    """
+def without(name, code):
+    """What Python prints for some code in a process in which a module is not installed."""
+    code = f'import sys; sys.modules[{name!r}] = None\n{code}'
     done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith(f'FishNetError fishnet_mmdet needs {name}, which is not installed')
-    assert COMMANDS[name] in done.stdout
+    assert 'Traceback' not in done.stderr
+    return done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    'name, code',
+    [
+        ('torch', 'from fishnet_mmdet import FishNet'),
+        ('mmengine', 'import fishnet_mmdet; fishnet_mmdet.FishNet(depth=150)'),
+        ('mmcv', 'from fishnet_mmdet import fishify'),
+        ('mmdet', 'from fishnet_mmdet.__main__ import main; main(["train", "--help"])'),
+        ('numpy', 'import fishnet_mmdet'),
+    ],
+)
+def test_the_package_says_so_before_it_imports_anything(name, code):
+    out = without(name, code)
+    assert f'error: fishnet_mmdet needs {name}, which is not installed' in out
+    assert COMMANDS[name] in out
+
+
+@pytest.mark.parametrize('name', ['torch', 'mmengine', 'mmcv', 'mmdet'])
+def test_exported_models_need_no_stack(name):
+    code = (
+        'import fishnet_mmdet.deploy; print([one for one in ("torch", "mmengine", "mmcv", "mmdet") if sys.modules.get(one)])'
+    )
+    assert without(name, code) == '[]\n'
+
+
+def test_a_name_that_the_package_does_not_have():
+    assert without('torch', 'import fishnet_mmdet; print(hasattr(fishnet_mmdet, "FishNet2"))') == 'False\n'

@@ -5,7 +5,7 @@ import json
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import Dict, List, Optional
+from typing import Callable, Dict, List, Optional, Tuple
 
 import mmcv
 from mmengine.utils import track_iter_progress
@@ -14,8 +14,8 @@ from ..engine.checks import check_checkpoint
 from ..engine.config_checks import check_config
 from ..engine.configs import read_config
 from ..errors import FishNetError
-from ..inference import TRAINED, Predictor, find_model
-from ..report import Site, check_predictions, write_predictions
+from ..inference import ENDING, TRAINED, ExportedPredictor, Predictor, find_model
+from ..report import Site, check_predictions, facts_of_exported_run, facts_of_run, write_predictions
 from .arguments import Parser, add_config_options, device, new_folder, number
 
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp')
@@ -28,11 +28,7 @@ def main(argv: Optional[List[str]] = None) -> None:
     out_dir = args.out_dir
     if any(out_dir.resolve() == file.parent.resolve() for file in images):
         raise FishNetError(f'--out-dir {out_dir} is the folder of the images, which would be overwritten: name another folder')
-    config, checkpoint = find_model(args.config, args.checkpoint)
-    cfg = read_config(config, args.cfg_options)
-    check_config(cfg, ['model', 'test_dataloader'])
-    checkpoint = check_checkpoint(checkpoint)
-    predictor = Predictor(cfg, checkpoint, args.device)
+    predictor, facts = (load_exported if args.config.endswith(ENDING) else load_checkpoint)(args)
     out_dir.mkdir(parents=True, exist_ok=True)
     site = None
     if args.report:
@@ -56,9 +52,34 @@ def main(argv: Optional[List[str]] = None) -> None:
     (out_dir / 'predictions.json').write_text(json.dumps(predictions))
     print(f'\n{out_dir}: {len(records)} pictures and predictions.json; {predictor.results.summary(args.score_thr)}')
     if site:
-        print(f'Report: {write_predictions(site, cfg, args.checkpoint, read, predictions)}')
+        print(f'Report: {write_predictions(site, facts(), read, predictions)}')
     if unreadable:
         sys.exit(f'error: these files are not images and were skipped: {", ".join(map(str, unreadable))}')
+
+
+def load_checkpoint(args: argparse.Namespace) -> Tuple[Predictor, Callable[[], dict]]:
+    """The model of a config and a checkpoint, and what the page says of them."""
+    config, checkpoint = find_model(args.config, args.checkpoint)
+    cfg = read_config(config, args.cfg_options)
+    check_config(cfg, ['model', 'test_dataloader'])
+    checkpoint = check_checkpoint(checkpoint)
+    return Predictor(cfg, checkpoint, args.device), lambda: facts_of_run(cfg, checkpoint)
+
+
+def load_exported(args: argparse.Namespace) -> Tuple[ExportedPredictor, Callable[[], dict]]:
+    """An exported model, and what the page says of it.
+
+    Raises:
+        FishNetError: If there are arguments for a config or a checkpoint.
+    """
+    for name, value in (('CHECKPOINT', args.checkpoint), ('--cfg-options', args.cfg_options)):
+        if value:
+            raise FishNetError(f'{args.config} is an exported model, which has no config and no checkpoint: remove {name}')
+    if args.device not in (None, 'cpu'):
+        raise FishNetError(f'--device {args.device}: exported models run on the CPU; remove it, or use fishnet_mmdet.deploy')
+    file = Path(args.config)
+    predictor = ExportedPredictor(file)
+    return predictor, lambda: facts_of_exported_run(file, predictor.properties)
 
 
 def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
@@ -67,9 +88,10 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
     parser.add_argument('image', help='an image file, or a folder of images')
     parser.add_argument(
         'config',
-        help=f'config file of a detector, a panoptic model or a classifier; or a trained model: {", ".join(TRAINED)}',
+        help='config file of a detector, a panoptic model or a classifier; or a model that export_onnx has exported '
+        f'(.onnx); or a trained model: {", ".join(TRAINED)}',
     )
-    parser.add_argument('checkpoint', nargs='?', help='checkpoint file; a trained model needs none')
+    parser.add_argument('checkpoint', nargs='?', help='checkpoint file; exported and trained models need none')
     parser.add_argument(
         '--out-dir',
         type=new_folder,
@@ -86,7 +108,11 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
     parser.add_argument('--report', action='store_true', help='save a page with all predictions to DIR/report/index.html')
     parser.add_argument('--device', type=device, help='cpu, cuda:0 and so on; default: a GPU if there is one')
     add_config_options(parser)
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    # Elsewhere, the model comes before its images.
+    if args.image.endswith(ENDING) and not args.config.endswith(ENDING):
+        args.image, args.config = args.config, args.image
+    return args
 
 
 def find_images(path: Path) -> List[Path]:

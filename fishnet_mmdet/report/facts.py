@@ -5,6 +5,7 @@ import shlex
 import sys
 from datetime import datetime
 from pathlib import Path
+from types import ModuleType
 from typing import Dict, List
 
 import mmcv
@@ -22,6 +23,23 @@ from ..version import __version__
 
 #: Points of a curve on the page.
 POINTS = 400
+#: The metadata of a model file that say where it comes from, and their names on the page.
+ORIGIN = dict(config='Config', checkpoint='Checkpoint', precision='Precision', created='Exported by', versions='Exported with')
+
+
+def facts_of_run(cfg: Config, checkpoint: str) -> Dict[str, object]:
+    """What a page says of a config and its checkpoint.
+
+    Returns:
+        dict: 'facts' as of :func:`facts_of`, 'curves' as of :func:`training_curves`.
+    """
+    return dict(facts=facts_of(cfg, checkpoint), curves=training_curves(checkpoint))
+
+
+def facts_of_exported_run(file: Path, properties: Dict[str, str]) -> Dict[str, object]:
+    """What a page says of a model file: as :func:`facts_of_run`, without curves."""
+    note = 'An exported model has no training log.'
+    return dict(facts=facts_of_exported(file, properties), curves=dict(losses=[], scores=[], note=note))
 
 
 def facts_of(cfg: Config, checkpoint: str) -> Dict[str, object]:
@@ -31,23 +49,51 @@ def facts_of(cfg: Config, checkpoint: str) -> Dict[str, object]:
         cfg (Config): The config that runs.
         checkpoint (str): A file, or a URL.
     """
-    # python -m fishnet_mmdet COMMAND puts all of this into the first argument, and leaves COMMAND in the second one too.
-    program = 'python -m fishnet_mmdet' if sys.argv[0].startswith('python ') else f'python {sys.argv[0]}'
     modules = dict(torch=torch, numpy=numpy, mmengine=mmengine, mmcv=mmcv, mmdet=mmdet)
-    versions = [f'fishnet_mmdet {__version__}', f'Python {platform.python_version()}']
-    rows = {
-        'Command': f'{program} {shlex.join(sys.argv[1:])}',
-        'Config': str(cfg.filename or ''),
-        'Checkpoint': checkpoint,
-        'Versions': ', '.join(versions + [f'{name} {module.__version__}' for name, module in modules.items()]),
-        'Device': torch.cuda.get_device_name() if torch.cuda.is_available() else f'CPU, {torch.get_num_threads()} threads',
-        'Date': datetime.now().astimezone().strftime('%Y-%m-%d %H:%M %Z'),
-    }
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else f'CPU, {torch.get_num_threads()} threads'
+    rows = dict(Command=command(), Config=str(cfg.filename or ''), Checkpoint=checkpoint, **process(modules, device))
     file = Path(checkpoint)
     if file.is_file():
-        with file.open('rb') as opened:
-            rows['SHA-256 of the checkpoint'] = digest(opened, 'sha256')
+        rows['SHA-256 of the checkpoint'] = sha256(file)
     return dict(rows=list(rows.items()), config=cfg.pretty_text)
+
+
+def facts_of_exported(file: Path, properties: Dict[str, str]) -> Dict[str, object]:
+    """Command, model file, what it says of its origin, versions and device of this process.
+
+    Args:
+        file (Path): The model file.
+        properties (dict): Its metadata, texts by their names.
+    """
+    import onnxruntime
+
+    origin = {label: properties.get(name, '') for name, label in ORIGIN.items()}
+    here = process(dict(onnxruntime=onnxruntime, numpy=numpy), f'CPU, {torch.get_num_threads()} threads')
+    rows = {'Command': command(), 'Model': str(file), **origin, **here, 'SHA-256 of the model': sha256(file)}
+    return dict(rows=list(rows.items()), config='')
+
+
+def command() -> str:
+    """The command line of this process."""
+    # python -m fishnet_mmdet COMMAND puts all of this into the first argument, and leaves COMMAND in the second one too.
+    program = 'python -m fishnet_mmdet' if sys.argv[0].startswith('python ') else f'python {sys.argv[0]}'
+    return f'{program} {shlex.join(sys.argv[1:])}'
+
+
+def process(modules: Dict[str, ModuleType], device: str) -> Dict[str, str]:
+    """Versions, device and date."""
+    versions = [f'fishnet_mmdet {__version__}', f'Python {platform.python_version()}']
+    return dict(
+        Versions=', '.join(versions + [f'{name} {module.__version__}' for name, module in modules.items()]),
+        Device=device,
+        Date=datetime.now().astimezone().strftime('%Y-%m-%d %H:%M %Z'),
+    )
+
+
+def sha256(file: Path) -> str:
+    """The SHA-256 of a file."""
+    with file.open('rb') as opened:
+        return digest(opened, 'sha256')
 
 
 def training_curves(checkpoint: str) -> Dict[str, object]:

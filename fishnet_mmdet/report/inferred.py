@@ -10,7 +10,6 @@ from ..errors import FishNetError
 from ..inference.panoptic import PanopticSegmentation
 from .classification import ClassifiedImage, write_classes
 from .detection import ImageResult, read_image, write_detections
-from .facts import facts_of, training_curves
 from .site import Site
 
 
@@ -26,20 +25,18 @@ def check_predictions(results) -> None:
         )
 
 
-def write_predictions(site: Site, cfg, checkpoint: str, files: Sequence[Path], predictions: dict) -> Path:
+def write_predictions(site: Site, facts: dict, files: Sequence[Path], predictions: dict) -> Path:
     """Writes the page of predictions.
 
     Args:
         site (Site): Where to.
-        cfg (Config): The config of the model.
-        checkpoint (str): Its checkpoint.
+        facts (dict): As in :func:`.detection.write_detections`.
         files (Sequence[Path]): The images.
         predictions (dict): The content of predictions.json, with one entry of ``images`` for each file.
 
     Returns:
         Path: The page.
     """
-    facts = dict(facts=facts_of(cfg, checkpoint), curves=training_curves(checkpoint))
     if 'classes' in predictions:
         images = [classified(file, one['classes']) for file, one in zip(files, predictions['predictions'])]
         return write_classes(site, images, predictions['classes'], facts)

@@ -14,7 +14,7 @@ from ..errors import FishNetError
 from .classification import SHOWN, ClassifiedImage, write_classes
 from .coco import recorded_evaluations
 from .detection import KINDS, ImageResult, Truth, write_detections
-from .facts import facts_of, training_curves
+from .facts import facts_of_run
 from .site import Site
 
 
@@ -99,7 +99,7 @@ class TestReport:
             self.runner.test()
         if not is_main_process():
             return None
-        facts = dict(facts=facts_of(self.runner.cfg, checkpoint), curves=training_curves(checkpoint))
+        facts = facts_of_run(self.runner.cfg, checkpoint)
         classes = self.runner.test_dataloader.dataset.metainfo['classes']
         if isinstance(self.metric, Accuracy):
             return write_classes(self.site, self.classified(), classes, facts)

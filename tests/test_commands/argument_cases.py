@@ -155,6 +155,7 @@ CONFIGS = {
 }
 EARLY = ('empty.py', 'syntax.py', 'exits.py')
 TEST, INFER = ['good.py', 'weights.pth'], ['image.png', 'good.py', 'weights.pth', '--out-dir', 'out']
+ONNX = [*TEST, '--models', 'text.txt']
 CASES = [
     *(('train', ['good.py', '--cfg-options', option], words) for option, words in OPTIONS.items()),
     *(('train', [name], words) for name, (_, words) in CONFIGS.items()),
@@ -241,6 +242,9 @@ CASES = [
     ('infer', [*INFER, '--score-thr', 'high'], ['--score-thr', 'high']),
     ('infer', [*INFER, '--cfg-options', 'model.test_cfg.rcnn.scor_thr=0'], ['model.test_cfg.rcnn.score_thr']),
     ('infer', [*INFER, '--cfg-options', 'load_from=x'], ['checkpoint', 'load_from']),
+    ('infer', ['image.png', 'nowhere.onnx'], ['nowhere.onnx', 'No such file']),
+    ('infer', ['nowhere.onnx', 'image.png'], ['nowhere.onnx', 'No such file']),
+    ('infer', ['image.png', 'nowhere.onnx', 'weights.pth'], ['nowhere.onnx', 'CHECKPOINT']),
     ('infer', [*INFER, '--outdir', 'x'], ['--outdir', '--out-dir']),
     ('weights', ['fishnet152'], ['fishnet152', 'fishnet150']),
     ('weights', ['fishnet150', 'fishnet99'], ['fishnet99']),
@@ -302,6 +306,19 @@ CASES = [
     ('benchmark_iteration', ['good.py', '--as-mmdet', 'argument.py'], ['dpeth', 'depth']),
     ('benchmark_iteration', ['good.py', '--compile', 'nowhere.py'], ['nowhere.py']),
     ('benchmark_iteration', ['good.py', '--plot', 'x.docx'], ['--plot', '.png', 'x.docx']),
+    ('benchmark_onnx', [*TEST, '--image', 'image.png'], ['--models']),
+    ('benchmark_onnx', [*ONNX, '--image', 'nowhere.png'], ['nowhere.png']),
+    ('benchmark_onnx', [*ONNX, '--image', 'image.png'], ['text.txt', 'not an ONNX file']),
+    ('benchmark_onnx', [*ONNX, '--image', 'image.png', '--size', '0'], ['--size', "'0'"]),
+    ('benchmark_onnx', [*ONNX, '--image', 'image.png', '--rounds', '0'], ['--rounds', 'at least 1', '0']),
+    ('benchmark_onnx', [*ONNX, '--image', 'image.png', '--threads', '-1'], ['--threads', 'at least 1', '-1']),
+    ('benchmark_onnx', [*ONNX, '--image', 'image.png', '--runtimes', 'caffe'], ['--runtimes', 'caffe', 'onnxruntime']),
+    ('benchmark_onnx', [*ONNX, '--image', 'image.png', '--json', 'file/x.json'], ['--json', 'file']),
+    ('benchmark_onnx', ['good.py', '--models', 'text.txt', '--image', 'image.png'], ['good.py', 'checkpoint']),
+    ('export_onnx', ['good.py', 'weights.pth'], ['-o']),
+    ('export_onnx', ['good.py', 'weights.pth', '-o', 'model.pt'], ['-o', '.onnx', 'model.pt']),
+    ('export_onnx', ['good.py', 'weights.pth', '-o', 'a.onnx', '--precision', 'int4'], ['--precision', 'int8', 'int4']),
+    ('export_onnx', ['good.py', 'weights.pth', '-o', 'a.onnx', '--calibration-images', '0'], ['--calibration-images', '0']),
     ('benchmark_ops', ['nothing*'], ['nothing*']),
     ('benchmark_ops', ['nms*', '--rounds', '0'], ['--rounds', 'at least 1', '0']),
     ('benchmark_ops', ['nms*', '--iteration', 'good.py'], ['--iteration']),

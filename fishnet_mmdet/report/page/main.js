@@ -36,7 +36,7 @@ function largeView (report, settings, entries) {
 function factsSection (report) {
   const rows = report.facts.rows.map(([name, value]) => [html('dt', {}, name), html('dd', {}, value)])
   return section('run', 'Run', html('dl', {}, ...rows.flat()),
-    html('details', {}, html('summary', {}, 'The whole config'), html('pre', {tabindex: 0}, report.facts.config)))
+    report.facts.config ? html('details', {}, html('summary', {}, 'The whole config'), html('pre', {tabindex: 0}, report.facts.config)) : null)
 }
 
 function curvesSection (report) {
