@@ -38,6 +38,12 @@ def predictor_of(config, checkpoint=None):
     return Predictor(read_config(config), checkpoint, 'cpu')
 
 
+@pytest.fixture(autouse=True)
+def scope(own_state):
+    """What the commands set: the names in a config are first looked up in mmdet."""
+    init_default_scope('mmdet')
+
+
 @pytest.fixture(scope='module')
 def nuclei():
     return predictor_of('nuclei')
@@ -143,7 +149,8 @@ def from_mmdet(name, changes):
     from mmengine.hub import get_config
 
     cfg = get_config(f'mmdet::{name}')
-    cfg.merge_from_dict(dict(model=changes))
+    # merge_from_dict removes _delete_ from what it is given.
+    cfg.merge_from_dict(dict(model=copy.deepcopy(changes)))
     torch.manual_seed(0)
     model = MODELS.build(cfg.model).eval()
     for parameter in model.parameters():

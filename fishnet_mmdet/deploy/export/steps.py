@@ -13,6 +13,7 @@ from .conditions import require
 #: Transforms that do not change the pixels of an image that is already read.
 WITHOUT_EFFECT = (
     'LoadImageFromFile',
+    'LoadImageFromNDArray',
     'LoadAnnotations',
     'LoadPanopticAnnotations',
     'LoadPanopticSegments',
