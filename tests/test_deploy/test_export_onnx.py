@@ -157,7 +157,8 @@ def from_mmdet(name, changes):
     model.init_weights()
     for parameter in model.bbox_head.parameters():
         if parameter.ndim > 1:
-            torch.nn.init.normal_(parameter, std=0.1)
+            # More would give many scores of exactly 1, whose order is left to chance.
+            torch.nn.init.normal_(parameter, std=0.03)
     model.cfg = cfg
     model.dataset_meta = dict(classes=('a', 'b', 'c'))
     resize = next(step for step in cfg.test_dataloader.dataset.pipeline if step.type == 'Resize')
