@@ -5,7 +5,7 @@ import resource
 from multiprocessing.connection import Connection
 from statistics import median
 from time import perf_counter
-from typing import Callable, Dict, List, NamedTuple, Optional, Sequence
+from typing import Callable, List, NamedTuple, Sequence
 
 import torch
 from mmengine.config import Config
@@ -30,6 +30,8 @@ PRODUCTS = (
     'aten::addmm',
     'aten::bmm',
 )
+#: How many other operators the results name.
+OTHERS = 16
 #: What is timed.
 STEPS = dict(train=training_iteration, test=test_iteration)
 
@@ -59,8 +61,8 @@ def compare(contestants: Sequence[Contestant], rounds: int, report: Callable[[st
     Returns:
         list[dict]: For each contestant its ``seconds`` and their ``median``; ``ratio``: the median over the rounds of the time
         divided by the first one's; ``first``: the seconds of the first iteration; ``products``: the seconds in
-        convolutions and matrix products, of an iteration that took ``profiled`` seconds (None on a GPU); ``peak``: the most
-        bytes of the process (of the GPU, if there is one).
+        convolutions and matrix products, of an iteration that took ``profiled`` seconds (None on a GPU), and ``others``:
+        those in other operators; ``peak``: the most bytes of the process (of the GPU, if there is one).
 
     Raises:
         FishNetError: If a process ends, or its config does not fit together.
@@ -144,14 +146,16 @@ def _seconds(step: Callable[[], None]) -> float:
     return perf_counter() - start
 
 
-def _profile(step: Callable[[], None]) -> Dict[str, Optional[float]]:
-    """An iteration with PyTorch's profiler: its seconds, and those in convolutions and matrix products."""
+def _profile(step: Callable[[], None]) -> dict:
+    """An iteration with PyTorch's profiler: its seconds, and those in products and in other operators."""
     if torch.cuda.is_available():
-        return dict(products=None, profiled=None)
+        return dict(products=None, profiled=None, others={})
     with profile(activities=[ProfilerActivity.CPU]) as profiler:
         seconds = _seconds(step)
-    products = sum(event.self_cpu_time_total for event in profiler.key_averages() if event.key in PRODUCTS)
-    return dict(products=products / 1e6, profiled=seconds)
+    times = {event.key: event.self_cpu_time_total / 1e6 for event in profiler.key_averages()}
+    products = sum(times.pop(name, 0) for name in PRODUCTS)
+    others = dict(sorted(times.items(), key=lambda item: -item[1])[:OTHERS])
+    return dict(products=products, profiled=seconds, others=others)
 
 
 def _peak() -> int:
