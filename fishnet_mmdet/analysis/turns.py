@@ -12,8 +12,8 @@ from mmengine.config import Config
 from mmengine.logging import MMLogger
 from torch.profiler import ProfilerActivity, profile
 
+from ..engine.channels_last import compute_channels_last
 from ..engine.compiling import compile_parts
-from ..engine.layout import compute_channels_last
 from ..engine.memory import keep_freed_memory
 from ..errors import FishNetError
 from ..ops import OPERATORS

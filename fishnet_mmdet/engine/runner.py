@@ -17,12 +17,12 @@ from torch.utils.data import DataLoader
 
 from ..checkpoints import check_fits
 from ..errors import FishNetError
+from .channels_last import compute_channels_last
 from .checkpoint_hook import CheckpointHook
 from .class_names import check_checkpoint_classes
 from .divergence import CheckLossHook, check_weights, infinite_weights
 from .hooks import record_category_ids
 from .interruption import InterruptHook, keep_workers_alive, stepped
-from .layout import compute_channels_last
 from .loops import EpochLoop, IterationLoop
 from .randomness import START, seed_generators
 from .resuming import differences, facts, newest_whole_checkpoint, training_state

@@ -11,7 +11,7 @@ from mmengine.config import Config
 from mmengine.dataset import Compose
 
 from ..checkpoints import check_fits
-from ..engine.layout import compute_channels_last
+from ..engine.channels_last import compute_channels_last
 from ..models import Classifier
 from .classification import Classification
 from .instances import Instances

@@ -7,8 +7,8 @@ from mmdet.registry import MODELS
 from mmengine.config import Config
 from torch import nn
 
-from fishnet_mmdet.engine import layout
-from fishnet_mmdet.engine.layout import compute_channels_last
+from fishnet_mmdet.engine import channels_last
+from fishnet_mmdet.engine.channels_last import compute_channels_last
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def levels_of(model):
 
 @pytest.mark.parametrize('ours, gpu, changes', [(True, False, True), (False, False, False), (True, True, False)])
 def test_all_features_are_channels_last_where_our_operators_read_them(ours, gpu, changes, faster_rcnn, monkeypatch):
-    monkeypatch.setattr(layout, 'installed', lambda: ours)
+    monkeypatch.setattr(channels_last, 'installed', lambda: ours)
     monkeypatch.setattr('torch.cuda.is_available', lambda: gpu)
     before = levels_of(faster_rcnn)
     assert not any(level.is_contiguous(memory_format=torch.channels_last) for level in before[:3])
@@ -39,7 +39,7 @@ def test_all_features_are_channels_last_where_our_operators_read_them(ours, gpu,
 
 
 def test_a_checkpoint_of_either_layout_loads_into_the_other(tmp_path, monkeypatch):
-    monkeypatch.setattr(layout, 'installed', lambda: True)
+    monkeypatch.setattr(channels_last, 'installed', lambda: True)
     monkeypatch.setattr('torch.cuda.is_available', lambda: False)
     first, second = nn.Conv2d(3, 4, 3), compute_channels_last(nn.Conv2d(3, 4, 3))
     assert not second.weight.is_contiguous()
