@@ -204,7 +204,7 @@ def add_compile(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--compile',
         action='store_true',
-        help='torch.compile backbone and neck: takes minutes at the first two sizes of images (docs/performance.md)',
+        help='torch.compile backbone and neck: takes minutes at each new size of images in training (docs/performance.md)',
     )
 
 

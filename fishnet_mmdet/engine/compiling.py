@@ -14,7 +14,9 @@ PARTS = ('backbone', 'neck')
 
 
 def compile_parts(model: nn.Module) -> None:
-    """Compiles backbone and neck, at their first call: for one size of images, and at the next size once more for all others.
+    """Compiles backbone and neck at their first call: for one size of images, and at the next size for all others.
+
+    With gradients on a CPU, PyTorch 2.13 compiles again for each new size of the deepest feature.
 
     Args:
         model (nn.Module): A detector or classifier, wrapped for several processes or not. Names of weights do not change.
