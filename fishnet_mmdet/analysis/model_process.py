@@ -50,6 +50,7 @@ def load_pytorch(job: dict) -> Predict:
     from mmengine.config import Config
 
     from ..checkpoints import read_files_in_mmengine
+    from ..engine.compiling import compile_parts
     from ..engine.memory import keep_freed_memory
     from ..inference import Predictor
 
@@ -58,10 +59,7 @@ def load_pytorch(job: dict) -> Predict:
     torch.set_num_threads(job['threads'])
     predictor = Predictor(Config.fromfile(job['config']), job['checkpoint'], 'cpu')
     if job['compile']:
-        # Backbone and neck have one input of one size. The heads have as many regions as there are objects.
-        for part in ('backbone', 'neck'):
-            if getattr(predictor.model, part, None) is not None:
-                getattr(predictor.model, part).compile()
+        compile_parts(predictor.model)
     return predictor
 
 

@@ -6,6 +6,7 @@ from typing import List, Optional
 
 import torch
 
+from ..deploy.images import read_image
 from ..engine.checks import check_checkpoint
 from ..engine.class_names import check_num_classes
 from ..engine.config_checks import check_config
@@ -26,7 +27,7 @@ def main(argv: Optional[List[str]] = None) -> None:
     args = parse_args(argv)
     check_packages()
     # Imported here: it needs those packages.
-    from ..deploy.export import PLACES, describe, drawn_shapes, export, read_image, save_as, verify
+    from ..deploy.export import PLACES, describe, drawn_shapes, export, save_as, verify
 
     images = calibration_images(args) if args.precision == 'int8' else []
     image = read_image(args.image) if args.image else drawn_shapes()

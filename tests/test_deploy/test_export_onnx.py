@@ -243,7 +243,7 @@ IMAGE = np.random.default_rng(0).integers(0, 256, (70, 100, 3), dtype=np.uint8)
         (['nuclei'], 'the following arguments are required: -o'),
         (['nuclei', '-o', 'a.onnx', '--precision', 'int8'], '--precision int8 needs --calibration DIR'),
         (['nuclei', '-o', 'a.onnx', '--precision', 'int8', '--calibration', 'none'], 'there is no image or folder none'),
-        (['nuclei', '-o', 'a.onnx', '--image', 'none.jpg'], 'there is no image none.jpg'),
+        (['nuclei', '-o', 'a.onnx', '--image', 'none.jpg'], 'the image none.jpg cannot be read'),
         (['nowhere.py', 'b.pth', '-o', 'a.onnx'], 'there is no config file nowhere.py'),
         (['nuclei', '-o', 'a.onnx', '--precision', 'float8'], 'invalid choice'),
     ],

@@ -3,6 +3,6 @@
 from .exporting import PLACES, export
 from .metadata import describe
 from .saving import save_as
-from .verifying import drawn_shapes, read_image, verify
+from .verifying import drawn_shapes, verify
 
-__all__ = ['PLACES', 'describe', 'drawn_shapes', 'export', 'read_image', 'save_as', 'verify']
+__all__ = ['PLACES', 'describe', 'drawn_shapes', 'export', 'save_as', 'verify']

@@ -4,8 +4,8 @@ from typing import Any
 
 from ...errors import FishNetError
 
-#: Detectors whose export is tested, for messages.
-TESTED = (
+#: Models that were exported and compared, for messages.
+COMPARED = (
     'Faster, Mask and Cascade R-CNN, RetinaNet, FCOS, ATSS, RTMDet, Panoptic FPN and the classifiers of this package can be '
     'exported'
 )
@@ -24,7 +24,7 @@ def require(condition: bool, part: Any, reason: str) -> None:
     """
     if not condition:
         name = part if isinstance(part, str) else type(part).__name__
-        raise FishNetError(f'this model cannot be exported: {name} {reason}. {TESTED}')
+        raise FishNetError(f'this model cannot be exported: {name} {reason}. {COMPARED}')
 
 
 def require_methods(part: Any, kind: type, *methods: str) -> None:

@@ -1,6 +1,6 @@
 """The second stage: proposals to objects with masks."""
 
-from typing import List, Sequence
+from typing import List, Sequence, Tuple
 
 import torch
 from mmcv.ops import RoIAlign
@@ -63,12 +63,9 @@ class Boxes(nn.Module):
 
     def __init__(self, head: nn.Module) -> None:
         super().__init__()
+        heads, extractors = stages(head, 'bbox')
         if isinstance(head, CascadeRoIHead):
-            require_methods(head, CascadeRoIHead, 'predict', 'predict_bbox', '_refine_roi', '_bbox_forward')
-            heads, extractors = head.bbox_head, head.bbox_roi_extractor
-        else:
-            require_methods(head, StandardRoIHead, 'predict', 'predict_bbox', '_bbox_forward')
-            heads, extractors = [head.bbox_head], [head.bbox_roi_extractor]
+            require_methods(head, CascadeRoIHead, '_refine_roi')
         require(not head.with_shared_head, head, 'has a shared_head')
         for part in heads:
             require_methods(part, BBoxHead, 'predict_by_feat', '_predict_by_feat_single', 'regress_by_class')
@@ -90,6 +87,23 @@ class Boxes(nn.Module):
                 boxes = from_deltas(boxes, of_class(deltas, logits[:, :-1].argmax(1), head), head.bbox_coder, size)
         boxes, logits, deltas = (first(count, rows) for rows in (boxes, sum(all_logits) / len(all_logits), deltas))
         return choose(head, self.cfg, boxes, logits, deltas, size)
+
+
+def stages(head: nn.Module, branch: str) -> Tuple[Sequence[nn.Module], Sequence[nn.Module]]:
+    """The heads of all stages of a branch, and their RoI extractors.
+
+    Args:
+        head (StandardRoIHead | CascadeRoIHead): The trained head. The first has one stage.
+        branch (str): 'bbox' or 'mask'.
+
+    Raises:
+        FishNetError: If it is of another kind.
+    """
+    cascade = isinstance(head, CascadeRoIHead)
+    kind = CascadeRoIHead if cascade else StandardRoIHead
+    require_methods(head, kind, 'predict', f'predict_{branch}', f'_{branch}_forward')
+    heads, extractors = getattr(head, f'{branch}_head'), getattr(head, f'{branch}_roi_extractor')
+    return (heads, extractors) if cascade else ([heads], [extractors])
 
 
 def with_one_more(boxes: Tensor) -> Tensor:
@@ -141,12 +155,7 @@ class Masks(nn.Module):
 
     def __init__(self, head: nn.Module) -> None:
         super().__init__()
-        if isinstance(head, CascadeRoIHead):
-            require_methods(head, CascadeRoIHead, 'predict_mask', '_mask_forward')
-            heads, extractors = head.mask_head, head.mask_roi_extractor
-        else:
-            require_methods(head, StandardRoIHead, 'predict_mask', '_mask_forward')
-            heads, extractors = [head.mask_head], [head.mask_roi_extractor]
+        heads, extractors = stages(head, 'mask')
         for part in heads:
             require_methods(part, FCNMaskHead, 'forward', 'predict_by_feat', '_predict_by_feat_single')
         self.heads = nn.ModuleList(heads)

@@ -1,10 +1,8 @@
 """The check of a model before the command says that it is done."""
 
 import json
-from pathlib import Path
 
 import cv2
-import mmcv
 import numpy as np
 import onnx
 from onnx import ModelProto
@@ -50,20 +48,6 @@ def verify(model: ModelProto, predictor: Predictor, image: np.ndarray) -> str:
     if not exact or difference.alone > 1 + difference.objects // 50:
         raise FishNetError(f'the exported model differs from PyTorch, so it was not saved. {text}')
     return text
-
-
-def read_image(file: Path) -> np.ndarray:
-    """An image file as (h, w, 3), uint8, BGR.
-
-    Raises:
-        FishNetError: If it is none.
-    """
-    if not file.is_file():
-        raise FishNetError(f'there is no image {file}')
-    image = mmcv.imread(str(file))
-    if image is None:
-        raise FishNetError(f'{file} is not an image that OpenCV can read')
-    return image
 
 
 def drawn_shapes() -> np.ndarray:
