@@ -148,7 +148,7 @@ def mask_rcnn_resnet18() -> Config:
     """Mask R-CNN with a ResNet, for comparison; from scratch."""
     cfg = base()
     cfg.model.backbone = dict(
-        type='ResNet', depth=18, num_stages=4, out_indices=(0, 1, 2, 3), norm_cfg=dict(type='BN'), style='pytorch'
+        type='ResNet', depth=18, out_indices=(0, 1, 2, 3), norm_cfg=dict(type='BN'), norm_eval=False, style='pytorch'
     )
     cfg.model.neck.in_channels = [64, 128, 256, 512]
     return cfg
@@ -178,6 +178,7 @@ def panoptic_fpn() -> Config:
     model.panoptic_fusion_head.update(counts)
     model.train_cfg.rcnn.sampler.num = 64
     with_model(model, ours)
+    model.data_preprocessor.pad_seg = True
     metainfo = dict(classes=things + stuff, thing_classes=things, stuff_classes=stuff)
     for split in ('train', 'val'):
         loader = cfg[f'{split}_dataloader']
