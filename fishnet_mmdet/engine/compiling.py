@@ -3,10 +3,8 @@
 import os
 import shutil
 import sys
-from typing import Optional
 
 import torch
-import torch._inductor
 from torch import nn
 
 from ..errors import FishNetError
@@ -17,6 +15,8 @@ PARTS = ('backbone', 'neck')
 
 def compile_parts(model: nn.Module) -> None:
     """Compiles backbone and neck at their first call: for one size of images, and at the next size for all others.
+
+    With gradients on a CPU, PyTorch 2.13 compiles again for each new size of the deepest feature.
 
     Args:
         model (nn.Module): A detector or classifier, wrapped for several processes or not. Names of weights do not change.
@@ -35,16 +35,4 @@ def compile_parts(model: nn.Module) -> None:
         model = model.module
     for part in PARTS:
         if (module := getattr(model, part, None)) is not None:
-            module.compile(options=_options())
-
-
-def _options() -> Optional[dict]:
-    """On a CPU, channels-last layouts in the backward pass too.
-
-    Where PyTorch finds no forward convolution in a graph, it takes the layout that it meets, and a graph of 1x1 convolutions
-    is then good for one size of features only.
-    """
-    # PyTorch 2.1 has not this option yet.
-    if torch.cuda.is_available() or 'force_layout_optimization' not in torch._inductor.list_options():
-        return None
-    return dict(force_layout_optimization=True)
+            module.compile()
