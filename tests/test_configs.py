@@ -21,15 +21,15 @@ from fishnet_mmdet.models import FISHES
 from fishnet_mmdet.registry import MODELS, TRANSFORMS
 
 STEPS = 4  # steps of an epoch: as many as the data set has images
-DETECTORS = ('*.py', 'baselines/*.py', 'fishnext/*.py', 'scratch/*.py', 'demo/mask_rcnn*.py', 'nuclei/*.py')
+DETECTORS = ('*.py', 'baselines/*.py', 'fishnext/*.py', 'scratch/*.py', 'demo/mask_rcnn*.py', 'nuclei/mask_rcnn*.py')
 CONFIGS = sorted(str(path.relative_to(REPO / 'configs')) for one in DETECTORS for path in (REPO / 'configs').glob(one))
 CLASSIFIERS = sorted(
     str(path.relative_to(REPO / 'configs'))
-    for pattern in ('classification/*.py', 'demo/classifier*.py')
+    for pattern in ('classification/*.py', 'demo/classifier*.py', 'nuclei/classifier*.py')
     for path in (REPO / 'configs').glob(pattern)
 )
 #: Sides of the images, and numbers of classes, of the sets that the configs are for.
-SETS = dict(cifar10=(32, 10), cifar100=(32, 100), fashion_mnist=(28, 10), imagenet=(224, 1000), nuclei=(64, 2))
+SETS = dict(cifar10=(32, 10), cifar10_64=(64, 10), cifar100=(32, 100), fashion_mnist=(28, 10), imagenet=(224, 1000), nuclei=(64, 2))
 
 
 class Recorder(Hook):

@@ -1,4 +1,4 @@
-# FishNet-150 on the whole set of nuclei, with the weights of classifier_fishnet150_cifar10.py and frozen BN as on COCO.
+# FishNet-150 on the whole set of nuclei, with the weights of classifier_fishnet150_cifar10_64.py and frozen BN as on COCO.
 _base_ = './_base_/scratch.py'
 
 model = dict(

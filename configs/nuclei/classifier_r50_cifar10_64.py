@@ -1,5 +1,5 @@
 # ResNet-50 as a classifier of CIFAR-10: the first stage of mask_rcnn_r50_nuclei_pretrained.py.
-_base_ = './_base_/cifar10.py'
+_base_ = './_base_/cifar10_64.py'
 
 model = dict(
     backbone=dict(
