@@ -29,7 +29,9 @@ CLASSIFIERS = sorted(
     for path in (REPO / 'configs').glob(pattern)
 )
 #: Sides of the images, and numbers of classes, of the sets that the configs are for.
-SETS = dict(cifar10=(32, 10), cifar10_64=(64, 10), cifar100=(32, 100), fashion_mnist=(28, 10), imagenet=(224, 1000), nuclei=(64, 2))
+SETS = dict(
+    cifar10=(32, 10), cifar10_64=(64, 10), cifar100=(32, 100), fashion_mnist=(28, 10), imagenet=(224, 1000), nuclei=(64, 2)
+)
 
 
 class Recorder(Hook):

@@ -2,19 +2,7 @@
 _base_ = './_base_/cifar10_64.py'
 
 model = dict(
-    backbone=dict(
-        type='FishNet',
-        depth=150,
-        out_indices=(3,),
-        frozen_stages=-1,
-        norm_cfg=dict(type='BN'),
-        norm_eval=False,
-        init_cfg=[
-            dict(type='Kaiming', layer='Conv2d', mode='fan_out', nonlinearity='relu'),
-            dict(type='Constant', layer='_BatchNorm', val=1, bias=0),
-            dict(type='ZeroInitResidual'),
-        ],
-    ),
+    backbone=dict(type='FishNet', depth=150, out_indices=(3,), frozen_stages=-1, norm_cfg=dict(type='BN'), norm_eval=False),
     cls_head=dict(type='ClassificationHead', num_classes=10),
 )
 work_dir = 'work_dirs/nuclei/classifier_fishnet150'

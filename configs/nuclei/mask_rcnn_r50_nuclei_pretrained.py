@@ -1,4 +1,4 @@
-# ResNet-50 on the whole set of nuclei, with the weights of classifier_r50_cifar10_64.py and what FishNet freezes, frozen.
+# ResNet-50 on the whole set of nuclei, with the weights of classifier_r50_cifar10_64.py. It freezes what FishNet freezes.
 _base_ = './_base_/scratch.py'
 
 model = dict(

@@ -16,7 +16,7 @@ PARTS = ('backbone', 'neck')
 def compile_parts(model: nn.Module) -> None:
     """Compiles backbone and neck at their first call: for one size of images, and at the next size for all others.
 
-    With gradients on a CPU, PyTorch 2.13 compiles again for each new size of the deepest feature.
+    With gradients on a CPU, PyTorch 2.13 compiles again for each new size of the deepest feature, eight times at most.
 
     Args:
         model (nn.Module): A detector or classifier, wrapped for several processes or not. Names of weights do not change.

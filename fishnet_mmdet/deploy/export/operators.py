@@ -10,7 +10,7 @@ import torch
 from onnx import TensorProto, helper
 from onnxscript import BOOL, INT64, script
 from onnxscript import opset18 as op
-from torch import Tensor
+from torch import Tensor, library
 
 from ...ops.bags import bag_sum
 from ...ops.layout import to_rows
@@ -23,7 +23,7 @@ ZERO = helper.make_tensor('zero', TensorProto.INT64, [1], [0])
 ROI_COORDINATES = {True: 'half_pixel', False: 'output_half_pixel'}
 
 
-@torch.library.custom_op('fishnet_mmdet::best', mutates_args=())
+@library.custom_op('fishnet_mmdet::best', mutates_args=())
 def best(scores: Tensor, most: int) -> Tuple[Tensor, Tensor]:
     """The highest scores, sorted, and their indices.
 
@@ -36,11 +36,11 @@ def best(scores: Tensor, most: int) -> Tuple[Tensor, Tensor]:
 
 @best.register_fake
 def _(scores, most):
-    size = torch.library.get_ctx().new_dynamic_size(min=0, max=most)
+    size = library.get_ctx().new_dynamic_size(min=0, max=most)
     return scores.new_empty(size), scores.new_empty(size, dtype=torch.long)
 
 
-@torch.library.custom_op('fishnet_mmdet::nms', mutates_args=())
+@library.custom_op('fishnet_mmdet::nms', mutates_args=())
 def nms(boxes: Tensor, scores: Tensor, iou_threshold: float, most: int) -> Tensor:
     """The indices of the boxes that non-maximum suppression keeps, by descending score.
 
@@ -55,10 +55,10 @@ def nms(boxes: Tensor, scores: Tensor, iou_threshold: float, most: int) -> Tenso
 
 @nms.register_fake
 def _(boxes, scores, iou_threshold, most):
-    return scores.new_empty(torch.library.get_ctx().new_dynamic_size(min=0), dtype=torch.long)
+    return scores.new_empty(library.get_ctx().new_dynamic_size(min=0), dtype=torch.long)
 
 
-@torch.library.custom_op('fishnet_mmdet::roi_align', mutates_args=())
+@library.custom_op('fishnet_mmdet::roi_align', mutates_args=())
 def roi_align(feature: Tensor, boxes: Tensor, size: int, scale: float, sampling_ratio: int, aligned: bool) -> Tensor:
     """RoIAlign of one image: means of bilinear samples.
 
@@ -87,7 +87,7 @@ def _(feature, boxes, size, scale, sampling_ratio, aligned):
     return feature.new_empty(boxes.shape[0], feature.shape[1], size, size)
 
 
-@torch.library.custom_op('fishnet_mmdet::lay_masks', mutates_args=())
+@library.custom_op('fishnet_mmdet::lay_masks', mutates_args=())
 def lay_masks(masks: Tensor, labels: Tensor, overlap: float, offset: int) -> Tensor:
     """Objects on one map, one after another. An object that earlier ones hide is left out; the others do not overlap.
 
@@ -116,7 +116,7 @@ def _(masks, labels, overlap, offset):
     return masks.new_empty(masks.shape[1:], dtype=torch.long)
 
 
-@torch.library.custom_op('fishnet_mmdet::divided', mutates_args=())
+@library.custom_op('fishnet_mmdet::divided', mutates_args=())
 def divided(values: Tensor, by: int) -> Tensor:
     """Whole numbers divided and rounded down. PyTorch's exporter would divide them as float32, which rounds large ones.
 
