@@ -10,6 +10,7 @@ from mmengine.model import BaseModule
 from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from ..errors import FishNetError
 from .checks import check_arguments, check_image
 from .fish import Fish
 from .fused import as_returned, to_channels_last
@@ -245,9 +246,19 @@ def untrained_frozen_norm(model: nn.Module) -> Optional[str]:
 
 
 def _strict(init_cfg: Union[dict, List[dict]]) -> Union[dict, List[dict]]:
-    """Replaces mmengine's ``Pretrained``, which skips weights that do not fit, by FishNet's own loader."""
+    """Replaces mmengine's ``Pretrained``, which skips weights that do not fit, by FishNet's own loader.
+
+    Raises:
+        FishNetError: If it is no dict with a type, or loads weights and does not say which.
+    """
     if isinstance(init_cfg, list):
         return [_strict(one) for one in init_cfg]
-    if init_cfg.get('type') == 'Pretrained':
+    kind = init_cfg.get('type') if isinstance(init_cfg, Mapping) else None
+    if kind is None or (kind in ('Pretrained', 'FishNetPretrained') and 'checkpoint' not in init_cfg):
+        raise FishNetError(
+            "init_cfg must be a dict with a type, such as dict(type='FishNetPretrained', checkpoint='fishnet150'), or a list "
+            f'of such dicts, not {init_cfg!r}'
+        )
+    if kind == 'Pretrained':
         return dict(type='FishNetPretrained', checkpoint=init_cfg['checkpoint'], prefix=init_cfg.get('prefix'))
     return init_cfg

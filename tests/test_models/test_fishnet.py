@@ -433,6 +433,12 @@ def test_frozen_norm_without_pretrained_weights_is_warned_of(kwargs, frozen, sma
             assert word in warnings[0]
 
 
+@pytest.mark.parametrize('init_cfg', ['fishnet150', dict(checkpoint='fishnet150'), [dict(type='Pretrained')]], ids=str)
+def test_an_init_cfg_that_loads_nothing_is_refused(init_cfg, small_fish):
+    with pytest.raises(FishNetError, match='init_cfg must be a dict with a type'):
+        FishNet(arch=small_fish(), init_cfg=init_cfg)
+
+
 def test_frozen_norm_with_pretrained_weights_is_not_warned_of(small_net, small_fish, tmp_path, mmengine_log):
     torch.save(small_net().state_dict(), tmp_path / 'weights.pth')
     net = FishNet(arch=small_fish(), init_cfg=dict(type='FishNetPretrained', checkpoint=str(tmp_path / 'weights.pth')))
