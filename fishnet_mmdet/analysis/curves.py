@@ -10,6 +10,8 @@ from matplotlib.ticker import MaxNLocator
 from .runs import ACCURACY_NAMES, Run, score_name
 
 GREY, RED = '0.45', '#c0392b'
+#: Characters in a line of a legend that is as wide as its panel.
+LINE = 80
 
 
 def draw_curves(run: Run, title: str = '') -> Figure:
@@ -87,12 +89,13 @@ def draw_scores(ax: Axes, validation: List[dict]) -> None:
 
 
 def draw_comparison(runs: Dict[str, Run]) -> Figure:
-    """Draws several runs in one picture: the total losses to the left, AP50 or top-1 accuracy to the right.
+    """Draws several runs in one picture: the total losses to the left, AP or top-1 accuracy to the right.
 
     Args:
         runs (dict[str, Run]): The runs by name.
     """
-    figure = Figure(figsize=(14, 5.6), dpi=110, layout='constrained')
+    # The legend has two lines a run, boxes and masks, if their names are long.
+    figure = Figure(figsize=(14, 4.8 + 0.4 * len(runs)), dpi=110, layout='constrained')
     losses, scores = figure.subplots(1, 2)
     shown = []
     for number, (name, run) in enumerate(runs.items()):
@@ -101,7 +104,7 @@ def draw_comparison(runs: Dict[str, Run]) -> Figure:
         curves = {
             key: points
             for key, points in score_curves(run.validation).items()
-            if score_name(key).endswith(('AP50', 'top-1 accuracy'))
+            if score_name(key).endswith((' AP', 'top-1 accuracy'))
         }
         # Boxes and masks differ in line and marker, so that equal values can be told apart.
         for (key, points), style, marker in zip(curves.items(), ('-', '--', ':'), 'osD'):
@@ -153,8 +156,10 @@ def set_log_scale(ax: Axes, training: List[dict]) -> None:
 
 
 def add_grid_and_legend(ax: Axes, legend_columns: int) -> None:
-    """Adds the grid, whole numbers below, and the legend under the panel."""
+    """Adds the grid, whole numbers below, and the legend under the panel, with fewer columns if its texts are long."""
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.grid(alpha=0.25)
     if ax.lines:
-        ax.legend(loc='upper center', bbox_to_anchor=(0.5, -0.11), ncols=legend_columns, frameon=False)
+        longest = max(len(text) for text in ax.get_legend_handles_labels()[1])
+        columns = min(legend_columns, max(1, LINE // (longest + len('-o-   '))))
+        ax.legend(loc='upper center', bbox_to_anchor=(0.5, -0.11), ncols=columns, frameon=False)

@@ -144,7 +144,18 @@ def test_no_validation_found_anything(tmp_path):
     figure = draw_comparison(runs)
     figure.savefig(tmp_path / 'curves.png')
     labels = [text.get_text() for text in figure.axes[1].get_legend().texts]
-    assert labels == ['nothing: no scores', 'good, bbox AP50: 0.400', 'good, segm AP50: 0.400', 'empty: no scores']
+    assert labels == ['nothing: no scores', 'good, bbox AP: 0.400', 'good, segm AP: 0.400', 'empty: no scores']
+
+
+def test_long_names_leave_room_for_the_panels(tmp_path):
+    write_start(tmp_path, '20240101_000000', losses(10, 1), scores(1, 0.4))
+    run = read_run(tmp_path)
+    figure = draw_comparison({f'mask_rcnn_fishnet150_nuclei_seed{seed}_bfad59e2ceb6': run for seed in range(9)})
+    figure.savefig(tmp_path / 'curves.png')
+    for ax in figure.axes:
+        box, legend = ax.get_position(), figure.transFigure.inverted().transform_bbox(ax.get_legend().get_window_extent())
+        assert box.width > 0.4 and box.height > 0.3
+        assert legend.x0 > box.x0 - 0.06 and legend.x1 < box.x1 + 0.02 and legend.y0 > 0
 
 
 def test_resumed_run_validates_again(resumed):
