@@ -16,12 +16,20 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from fishnet_mmdet import FishNet
 from fishnet_mmdet.analysis.released_fishnet import ReleasedFishNet
 from fishnet_mmdet.checkpoints.names import RELEASES
-from fishnet_mmdet.engine.configs import move_data
+from fishnet_mmdet.engine.configs import learning_rate_note, move_data
 from fishnet_mmdet.models import FISHES
 from fishnet_mmdet.registry import MODELS, TRANSFORMS
 
 STEPS = 4  # steps of an epoch: as many as the data set has images
-DETECTORS = ('*.py', 'baselines/*.py', 'fishnext/*.py', 'scratch/*.py', 'demo/mask_rcnn*.py', 'nuclei/mask_rcnn*.py')
+DETECTORS = (
+    '*.py',
+    'baselines/*.py',
+    'fishnext/*.py',
+    'scratch/*.py',
+    'demo/mask_rcnn*.py',
+    'nuclei/mask_rcnn*.py',
+    'coco_mini/*.py',
+)
 CONFIGS = sorted(str(path.relative_to(REPO / 'configs')) for one in DETECTORS for path in (REPO / 'configs').glob(one))
 CLASSIFIERS = sorted(
     str(path.relative_to(REPO / 'configs'))
@@ -169,8 +177,7 @@ def test_config_builds_what_it_says(name):
     anchors = [stride[0] for stride in model.rpn_head.prior_generator.strides]
     assert tuple(anchors[:4]) == (4, 8, 16, 32)
     assert ('faster' not in name) == model.roi_head.with_mask
-    assert cfg.auto_scale_lr.base_batch_size == 16
-    if 'nuclei' in name or 'scratch' in name:
+    if any(part in name for part in ('nuclei', 'coco_mini', 'scratch')):
         return
     assert cfg.train_dataloader.batch_size == 1
     assert cfg.train_cfg.max_epochs == 32
@@ -272,6 +279,15 @@ def test_pipelines_give_images_of_the_size(name, tmp_path):
         assert packed['inputs'].shape == (3, side, side) and packed['data_samples'] == 3
         if key == 'val' and side <= 32:
             np.testing.assert_array_equal(packed['inputs'], image.transpose(2, 0, 1))
+
+
+@pytest.mark.parametrize('name', CONFIGS + CLASSIFIERS)
+def test_learning_rate_is_for_the_batch_of_the_config(name):
+    """Of one process, or of the GPUs that the recipe was published for."""
+    cfg = Config.fromfile(REPO / 'configs' / name)
+    on_coco = 'nuclei' not in name and 'coco_mini' not in name and name in CONFIGS
+    processes = 16 if on_coco else 8 if 'imagenet' in name else 1
+    assert learning_rate_note(cfg, processes) is None and cfg.auto_scale_lr.base_batch_size
 
 
 @pytest.mark.parametrize('name', [name for name in CLASSIFIERS if 'imagenet' in name])

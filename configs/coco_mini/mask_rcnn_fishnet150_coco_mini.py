@@ -1,5 +1,5 @@
-# A check of the way from COCO's files to AP: on the images it was trained with, a detector must score high. COCO's names,
-# masks, crowds and sizes as they are; small images, a narrow neck and AdamW, for a CPU. Results: docs/results.md.
+# Overfits a few images of COCO. A detector must have a high AP on its own training images, or the names, masks, crowds or
+# sizes are read wrongly. Images and neck are small, so that a CPU trains it in an hour. Results: docs/results.md.
 _base_ = ['../_base_/mask_rcnn_fpn.py', '../_base_/fishnet150.py']
 
 # A few images of train2017 with their annotations, in COCO's layout.
@@ -46,7 +46,8 @@ test_evaluator = val_evaluator
 # Before torch 2.4 the fused optimizer runs on GPUs alone.
 fused = __import__('torch').__version__ >= (2, 4)
 optim_wrapper = dict(optimizer=dict(_delete_=True, type='AdamW', lr=3e-4, weight_decay=0.05, fused=fused))
-custom_hooks = [dict(type='CheckFrozenNormHook')]  # without the end of clipping after 2 epochs
+# Clipping does not end after 2 epochs, as it does in paper.py.
+custom_hooks = [dict(type='CheckFrozenNormHook')]
 auto_scale_lr = dict(enable=False, base_batch_size=2)
 train_cfg = dict(max_epochs=epochs, val_interval=10)
 param_scheduler = [

@@ -82,4 +82,5 @@ param_scheduler = [
     dict(type='LinearLR', start_factor=1 / 16, by_epoch=False, begin=0, end=10),
     dict(type='CosineAnnealingLR', by_epoch=True, begin=0, end=epochs, T_max=epochs, convert_to_iter_based=True),
 ]
+auto_scale_lr = dict(base_batch_size=16)
 default_hooks = dict(logger=dict(interval=10))

@@ -16,6 +16,6 @@ param_scheduler = [
     dict(type='LinearLR', start_factor=1 / 16, by_epoch=False, begin=0, end=10),
     dict(type='CosineAnnealingLR', by_epoch=True, begin=0, end=epochs, T_max=epochs, convert_to_iter_based=True),
 ]
-auto_scale_lr = dict(enable=False)
+auto_scale_lr = dict(enable=False, base_batch_size=2)
 default_hooks = dict(logger=dict(interval=20), checkpoint=dict(interval=epochs))
 randomness = dict(seed=0)
