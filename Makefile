@@ -30,8 +30,9 @@ setup: $(READY)
 DEMO := work_dirs/demo
 DEMO_CLASSIFIER := configs/demo/classifier_fishnet150_nuclei.py
 DEMO_DETECTOR := configs/demo/mask_rcnn_fishnet150_nuclei.py
-# bfloat16 where the processor computes with it. Elsewhere it would be slower than float32.
-DEMO_AMP := $(shell grep -qsE 'avx512_bf16|amx_bf16' /proc/cpuinfo && echo --amp)
+# bfloat16 where it is faster than float32: with AMX, or AMD's AVX-512. Intel's AVX-512 alone is slower (docs/performance.md).
+CPUINFO := /proc/cpuinfo
+DEMO_AMP := $(shell grep -qs amx_bf16 $(CPUINFO) || grep -qsz 'AuthenticAMD.*avx512_bf16' $(CPUINFO) && echo --amp)
 demo: setup
 	@echo 'Pretraining: FishNet-150 learns to tell crops of cell nuclei from crops of the background'
 	$(BIN)/python tools/train.py $(DEMO_CLASSIFIER) --work-dir $(DEMO)/classifier $(DEMO_AMP)

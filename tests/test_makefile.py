@@ -127,3 +127,21 @@ def test_the_demo_hands_its_classifier_over(make):
     (_, _, classifier, _, folder, *_), (_, _, detector, *_) = lines
     epochs = Config.fromfile(REPO / classifier).train_cfg.max_epochs
     assert Config.fromfile(REPO / detector).model.backbone.init_cfg.checkpoint == f'{folder}/epoch_{epochs}.pth'
+
+
+@pytest.mark.parametrize(
+    ('vendor', 'flags', 'amp'),
+    [
+        ('AuthenticAMD', 'avx512f avx512_bf16', True),
+        ('AuthenticAMD', 'avx2', False),
+        ('GenuineIntel', 'avx512f avx512_bf16', False),
+        ('GenuineIntel', 'avx512_bf16 amx_bf16', True),
+        (None, None, False),
+    ],
+)
+def test_the_demo_takes_bfloat16_where_it_is_faster(make, tmp_path, vendor, flags, amp):
+    cpuinfo = tmp_path / 'cpuinfo'
+    if vendor:
+        cpuinfo.write_text(f'processor : 0\nvendor_id : {vendor}\nflags : fpu {flags} sse\n' * 2)
+    lines = [line for line in make('-n', 'demo', f'CPUINFO={cpuinfo}').stdout.splitlines() if 'tools/train.py' in line]
+    assert len(lines) == 2 and all(('--amp' in line) is amp for line in lines)
