@@ -3,6 +3,7 @@
 import pytest
 import torch
 from conftest import TINY_FISH
+from torch import nn
 
 from fishnet_mmdet.engine import BFloat16OptimWrapper
 from fishnet_mmdet.registry import MODELS, OPTIM_WRAPPERS
@@ -57,6 +58,50 @@ def test_computes_in_bfloat16_and_keeps_float32(model, batch, snapshot):
         assert tensor.isfinite().all(), name
         assert tensor.dtype == before[name].dtype, name
         assert not torch.equal(tensor, before[name]), name
+
+
+def test_a_region_keeps_its_place():
+    """The feature at x is x, so a bin has the x of its middle, which bfloat16 rounds to a whole pixel."""
+    extractor = MODELS.build(
+        dict(
+            type='mmdet.SingleRoIExtractor',
+            roi_layer=dict(type='RoIAlign', output_size=(1, 2), sampling_ratio=0),
+            out_channels=1,
+            featmap_strides=[1],
+        )
+    )
+    feature = torch.arange(256.0).bfloat16().expand(1, 1, 8, 256)
+    model = nn.ModuleList([extractor, nn.Conv2d(1, 1, 1)])
+    with wrapper(model).optim_context(model):
+        bins = extractor((feature,), torch.tensor([[0, 200.3, 2.0, 210.3, 6.0]]))
+    # The middle of the pixel at x is x + 0.5.
+    torch.testing.assert_close(bins, torch.tensor([202.3, 207.3]).view(1, 1, 1, 2), atol=1e-3, rtol=0)
+
+
+def test_points_of_dense_heads_keep_their_places():
+    head = MODELS.build(
+        dict(
+            type='mmdet.FCOSHead',
+            num_classes=2,
+            in_channels=4,
+            feat_channels=4,
+            stacked_convs=1,
+            strides=[8, 16],
+            norm_cfg=None,
+        )
+    )
+    types, maps = convolution_types(head), [torch.rand(1, 4, 2, 160), torch.rand(1, 4, 1, 80)]
+    with wrapper(head).optim_context(head):
+        outputs = head(maps)
+        sizes = [one.shape[-2:] for one in outputs[1]]
+        points = head.prior_generator.grid_priors(sizes, dtype=outputs[1][0].dtype, device='cpu')
+    assert types == {torch.bfloat16}
+    assert {one.dtype for group in outputs for one in group} == {torch.float32}
+    assert torch.equal(points[0][:160, 0], 4 + 8 * torch.arange(160.0))
+    types.clear()
+    head(maps)
+    assert types == {torch.float32}
+    assert not head._forward_hooks
 
 
 def product_type():
