@@ -29,10 +29,9 @@ class BFloat16OptimWrapper(OptimWrapper):
 
 @contextmanager
 def _positions_in_float32(model: nn.Module) -> Iterator[None]:
-    """Hands float32 to the code of mmdet that gives positions the type of the tensors beside them.
+    """Gives RoI extractors float32 features, and turns the outputs of dense heads into float32.
 
-    RoI extractors give the boxes the type of the features, and dense heads without anchors give the points that of their
-    outputs.
+    mmdet converts boxes to the dtype of the features, and the points of heads without anchors to the dtype of the outputs.
     """
     with ExitStack() as hooks:
         for module in model.modules():
