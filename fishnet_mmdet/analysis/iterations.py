@@ -5,9 +5,9 @@ from typing import Callable, Iterator
 
 import torch
 from mmdet.registry import MODELS
-from mmdet.utils import register_all_modules
 from mmengine.config import Config, ConfigDict
 from mmengine.optim import build_optim_wrapper
+from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -23,7 +23,7 @@ def build_model(cfg: Config) -> nn.Module:
 
     Frozen BN gets a variance that keeps the activations of random weights bounded.
     """
-    register_all_modules()
+    init_default_scope(cfg.get('default_scope', 'mmdet'))
     for _, value in list(walk(cfg.model)):
         if isinstance(value, dict) and 'Pretrained' in str(value.get('init_cfg')):
             del value['init_cfg']

@@ -38,6 +38,13 @@ def test_tests_are_in_float32(tiny_config, capsys):
     assert out.count('| tiny') == 1 and '| float32' in out
 
 
+def test_a_classifier(capsys):
+    data = f'data_root={REPO / "demo/nuclei"}/'
+    config = REPO / 'configs/demo/classifier_fishnet150_nuclei.py'
+    main([str(config), '--precision', 'float32', '--rounds', '1', '--cfg-options', data, 'train_dataloader.batch_size=2'])
+    assert '| classifier_fishnet150_nuclei | float32' in capsys.readouterr().out
+
+
 def test_messages(tiny_config, tmp_path):
     config = str(tiny_config())
     with pytest.raises(FishNetError, match='data of train_dataloader is missing') as error:
