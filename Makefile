@@ -10,6 +10,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Written at the end of the set-up; holds the torch that was asked for, which stays until another one is.
 READY := $(VENV)/ready
+# Many containers set it, and each start of a command then compiles torch and mmdet again: 16 s where it takes 5.
+unexport PYTHONDONTWRITEBYTECODE
 installed_torch := $(shell cat $(READY) 2>/dev/null)
 TORCH ?= $(or $(installed_torch),torch<=2.13.0)
 
