@@ -102,6 +102,19 @@ if [ "$2" = venv ]; then mkdir -p .venv/bin && cp {tmp_path}/python .venv/bin/py
     assert (tmp_path / READY).read_text() == 'torch==2.7.1\n'
 
 
+def test_compiled_modules_are_kept(make, ready, tmp_path, monkeypatch):
+    """Also where the environment says otherwise: many commands in a row would compile torch and mmdet each."""
+    ready()
+    python = tmp_path / '.venv/bin/python'
+    python.parent.mkdir()
+    python.write_text(f'#!/bin/sh\nenv > {tmp_path}/environment\n')
+    python.chmod(0o755)
+    monkeypatch.setenv('PYTHONDONTWRITEBYTECODE', '1')
+    assert make('test').returncode == 0
+    environment = (tmp_path / 'environment').read_text()
+    assert 'OMP_NUM_THREADS=1\n' in environment and 'PYTHONDONTWRITEBYTECODE' not in environment
+
+
 @pytest.mark.parametrize('code', ['exit 1', None])
 def test_a_python_that_is_too_old_or_not_there(make, tmp_path, code):
     python = tmp_path / 'python'
