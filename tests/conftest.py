@@ -239,20 +239,37 @@ def snapshot():
 
 
 @pytest.fixture
-def refusal(monkeypatch, capfd, tmp_path):
-    """Runs a command in this process, which must fail with one message, and returns that."""
-    monkeypatch.setenv('TORCH_FORCE_WEIGHTS_ONLY_LOAD', '1')
-    monkeypatch.setenv('LOCAL_RANK', '0')
+def here(monkeypatch, capfd, tmp_path):
+    """As `command`, in this process, which has imported torch and mmdet already."""
     monkeypatch.chdir(tmp_path)
     # Loggers that other tests of this process made write to where pytest caught their output, which is closed by now.
     monkeypatch.setattr(logging, 'raiseExceptions', False)
 
-    def run(*args):
-        monkeypatch.setattr(sys, 'argv', [str(arg) for arg in args])
-        with pytest.raises(SystemExit) as stop:
-            runpy.run_path(str(args[0]), run_name='__main__')
-        assert stop.value.code == 1
-        out = ''.join(capfd.readouterr())
+    def run(*args, status=0, **env):
+        with monkeypatch.context() as patch:
+            # The commands set both for the whole process.
+            for name, value in dict(TORCH_FORCE_WEIGHTS_ONLY_LOAD='1', LOCAL_RANK='0', **env).items():
+                patch.setenv(name, str(value))
+            patch.setattr(sys, 'argv', [str(arg) for arg in args])
+            capfd.readouterr()
+            ended = 0
+            try:
+                runpy.run_path(str(args[0]), run_name='__main__')
+            except SystemExit as end:
+                ended = end.code
+            out = ''.join(capfd.readouterr())
+        assert ended == status, out[-6000:]
+        return out
+
+    return run
+
+
+@pytest.fixture
+def refusal(here):
+    """Runs a command in this process, which must fail with one message, and returns that."""
+
+    def run(*args, **env):
+        out = here(*args, status=1, **env)
         assert 'Traceback' not in out and out.count('error: ') == 1
         return out[out.index('error: ') :]
 

@@ -38,8 +38,8 @@ def config(tmp_path):
     return file
 
 
-def test_prints_all_figures(command, config):
-    out = command(DOOR, config, '--workers', '1', '--images', '24', '--with-training')
+def test_prints_all_figures(here, config):
+    out = here(DOOR, config, '--workers', '1', '--images', '24', '--with-training')
     assert '10 images, batches of 4' in out
     rows = re.findall(r'^    (?:\d  )?(\w[\w ]*?) +([\d.]+) ms +([\d.]+)%$', out, re.M)
     assert [row[0] for row in rows] == ['LoadImageFromFile', 'RandomResizedCrop', 'PackInputs', 'other']

@@ -202,13 +202,13 @@ def test_a_folder_that_cannot_be_made(small_net, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ['x.pth']
 
 
-def test_the_command(command, tmp_path):
+def test_the_command(here, tmp_path):
     with torch.device('meta'):
         shapes = {name: tensor.shape for name, tensor in ReleasedFishNet(150).state_dict().items()}
     save_released({name: torch.tensor(0.5).expand(shape) for name, shape in shapes.items()}, tmp_path / 'x.tar', legacy=False)
-    out = command(TOOL, 'x.tar', 'slim.safetensors', '--with-cls-head')
+    out = here(TOOL, 'x.tar', 'slim.safetensors', '--with-cls-head')
     (file,) = tmp_path.glob('slim-*')
     assert Path(out.strip().splitlines()[-1]).name == file.name
     assert len(read(file)[1]) == len(shapes)
-    out = command(TOOL, 'x.tar', 'slim.tar', status=1)
+    out = here(TOOL, 'x.tar', 'slim.tar', status=1)
     assert out.count('error: ') == 1 and 'Traceback' not in out

@@ -26,8 +26,8 @@ def run(tmp_path):
     return tmp_path / 'run'
 
 
-def test_command(command, run, tmp_path):
-    out = command(DOOR, run)
+def test_command(here, run, tmp_path):
+    out = here(DOOR, run)
     assert out.splitlines()[-1] == str(run / 'curves.png')
     image = imread(run / 'curves.png')[..., :3]
     height, width = image.shape[:2]
@@ -38,8 +38,8 @@ def test_command(command, run, tmp_path):
         assert (half == 1).all(axis=2).mean() > 0.7
 
 
-def test_no_run(command):
-    out = command(DOOR, 'nowhere', status=1)
+def test_no_run(here):
+    out = here(DOOR, 'nowhere', status=1)
     assert 'Traceback' not in out
     message = out[out.index('error: ') :]
     assert 'nowhere' in message and '--work-dir' in message

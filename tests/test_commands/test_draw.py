@@ -12,8 +12,8 @@ from fishnet_mmdet.errors import FishNetError
 DOOR = REPO / 'tools/analysis_tools/draw_fish.py'
 
 
-def test_command(command, tmp_path):
-    out = command(DOOR)
+def test_command(here, tmp_path):
+    out = here(DOOR)
     assert out.splitlines()[-1] == 'fishnet150.png'
     file = tmp_path / 'fishnet150.png'
     assert file.stat().st_size < 300_000

@@ -34,8 +34,8 @@ def says(refusal):
     return run
 
 
-def test_a_config_of_mmdet(command, tmp_path):
-    out = command(TOOL, RETINANET, '-o', 'new/retinanet.py', MMDET_DATASETS='/elsewhere')
+def test_a_config_of_mmdet(here, tmp_path):
+    out = here(TOOL, RETINANET, '-o', 'new/retinanet.py', MMDET_DATASETS='/elsewhere')
     assert 'tools/train.py new/retinanet.py' in out
     text = (tmp_path / 'new/retinanet.py').read_text()
     assert '/elsewhere' not in text
@@ -48,8 +48,8 @@ def test_a_config_of_mmdet(command, tmp_path):
     assert out.splitlines()[-1] == 'Training downloads the pretrained weights fishnet150 once, and then uses the saved file.'
 
 
-def test_from_scratch(command, tmp_path):
-    out = command(TOOL, 'mmdet::mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py', '--from-scratch', '-o', 'new.py')
+def test_from_scratch(here, tmp_path):
+    out = here(TOOL, 'mmdet::mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py', '--from-scratch', '-o', 'new.py')
     assert out.splitlines()[-1] == 'Training starts from random weights.'
     model = Config.fromfile(tmp_path / 'new.py').model
     (file,) = (REPO / 'configs').rglob('mask_rcnn_fishnet150_fpn_scratch.py')
@@ -66,17 +66,17 @@ def test_from_scratch(command, tmp_path):
         ('https://x/y.pth', 'Training downloads the pretrained weights from https://x/y.pth.'),
     ],
 )
-def test_where_the_weights_come_from(command, tmp_path, checkpoint, last_line):
+def test_where_the_weights_come_from(here, tmp_path, checkpoint, last_line):
     (tmp_path / 'there.pth').touch()
-    out = command(TOOL, RETINANET, '--checkpoint', checkpoint, '-o', 'new.py')
+    out = here(TOOL, RETINANET, '--checkpoint', checkpoint, '-o', 'new.py')
     assert out.splitlines()[-1] == last_line
     assert Config.fromfile(tmp_path / 'new.py').model.backbone.init_cfg.checkpoint == checkpoint
 
 
-def test_a_config_of_ones_own(command, tmp_path):
+def test_a_config_of_ones_own(here, tmp_path):
     (tmp_path / 'old').mkdir()
     (tmp_path / 'old/long.py').write_text(LONG)
-    out = command(TOOL, 'old/long.py', '--depth', '99', '--checkpoint', 'mine.pth', '-o', 'new/long.py', MMDET_DATASETS='/x')
+    out = here(TOOL, 'old/long.py', '--depth', '99', '--checkpoint', 'mine.pth', '-o', 'new/long.py', MMDET_DATASETS='/x')
     text = (tmp_path / 'new/long.py').read_text()
     assert "_base_ = '../old/long.py'" in text
     assert max(map(len, text.splitlines())) <= 127

@@ -15,8 +15,8 @@ pytestmark = pytest.mark.skipif(torch.__version__ < (2, 1), reason='torch counts
 DOOR = REPO / 'tools/analysis_tools/get_flops.py'
 
 
-def test_command(command, tmp_path):
-    out = command(DOOR, 'fishnet99', 'fishnet55', '--json', 'counts.json', '--figure', 'figure.png')
+def test_command(here, tmp_path):
+    out = here(DOOR, 'fishnet99', 'fishnet55', '--json', 'counts.json', '--figure', 'figure.png')
     lines = out[out.index('| network') :].splitlines()
     assert '13,335,296' in lines[2] and '16,628,904' in lines[2] and '4.264 G' in lines[2] and '2112x7x7' in lines[2]
     assert lines[3].startswith('| FishNet-55')

@@ -18,29 +18,37 @@ class RunsCode:
         return open, ('trace', 'w')
 
 
+def holds(message, words):
+    for word in words:
+        assert word in message, message
+
+
 @pytest.fixture
-def says(command):
+def says(refusal):
     """Runs a command that must fail with one message that holds all of some words."""
+    return lambda args, *words, **env: holds(refusal(*args, **env), words)
+
+
+@pytest.fixture
+def process_says(command):
+    """As `says`, in a process of its own."""
 
     def run(args, *words, **env):
         out = command(*args, status=1, **env)
-        assert 'Traceback' not in out
-        message = out[out.index('error: ') :]
-        assert out.count('error: ') == 1
-        for word in words:
-            assert word in message, message
+        assert 'Traceback' not in out and out.count('error: ') == 1
+        holds(out[out.index('error: ') :], words)
 
     return run
 
 
-def test_error_of_one_of_several_processes(says, tiny_config):
+def test_error_of_one_of_several_processes(process_says, tiny_config):
     more = "import os\nif os.environ['RANK'] == '1':\n    raise OSError('this machine has no such disk')\n"
-    says([TRAIN.with_name('dist_train.sh'), tiny_config(more=more), 2], '[rank 1]', 'no such disk', PORT='29614')
+    process_says([TRAIN.with_name('dist_train.sh'), tiny_config(more=more), 2], '[rank 1]', 'no such disk', PORT='29614')
 
 
-def test_no_data(says):
+def test_no_data(says, process_says):
     layout = ['annotations/instances_train2017.json', 'train2017', 'cocodataset.org', 'data_root=DIR', 'MMDET_DATASETS']
-    says([TRAIN, MAIN], 'data/coco', *layout)
+    process_says([TRAIN, MAIN], 'data/coco', *layout)
     says([TRAIN, MAIN], '/nowhere/annotations', *layout, MMDET_DATASETS='/nowhere')
 
 
@@ -60,9 +68,9 @@ def test_no_checkpoint_but_a_page(says, tiny_config, tmp_path):
     says([TRAIN, config, '--resume', 'page.pth'], 'page.pth', 'not a checkpoint')
 
 
-def test_checkpoint_with_code_is_not_run(says, tiny_config, tmp_path):
+def test_checkpoint_with_code_is_not_run(process_says, tiny_config, tmp_path):
     torch.save(dict(state_dict={}, meta=RunsCode()), tmp_path / 'evil.pth')
-    says([TEST, tiny_config(), 'evil.pth'], 'evil.pth', 'code')
+    process_says([TEST, tiny_config(), 'evil.pth'], 'evil.pth', 'code')
     assert not (tmp_path / 'trace').exists()
 
 
@@ -83,10 +91,10 @@ def test_auto_scale_lr_without_a_base(says, tiny_config):
         ({'mmdet/__init__.py': 'import mmdet.nothing'}, ['mmdet.nothing']),
     ],
 )
-def test_unfit_environment(says, tiny_config, tmp_path, stub, words):
+def test_unfit_environment(process_says, tiny_config, tmp_path, stub, words):
     """Packages that stand before the installed ones on the path, made unfit."""
     for name, text in stub.items():
         file = tmp_path / 'stubs' / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
-    says([TRAIN, tiny_config()], *words, PYTHONPATH=os.pathsep.join([str(tmp_path / 'stubs'), str(REPO)]))
+    process_says([TRAIN, tiny_config()], *words, PYTHONPATH=os.pathsep.join([str(tmp_path / 'stubs'), str(REPO)]))
