@@ -8,7 +8,7 @@ import torch
 from mmengine.config import Config
 
 from ..errors import FishNetError
-from . import repetition  # noqa: F401  before a config is read
+from . import repetition  # noqa: F401  its import changes mmengine, before a config is read
 from .config_types import nearest
 from .options import apply_options
 

@@ -1,7 +1,7 @@
 """Work on configs that mmengine repeats, done once.
 
-It formats the whole config with yapf five times in a training of one epoch, and once more for each further checkpoint. It reads
-the 100 metafiles of mmdet for each base config of mmdet's.
+mmengine formats the whole config with yapf five times in a training of one epoch, and once more for each further checkpoint.
+It reads the 100 metafiles of mmdet for each base config of mmdet's.
 """
 
 import functools
@@ -26,7 +26,7 @@ def do_once(module: ModuleType, name: str) -> None:
     setattr(module, name, remembered)
 
 
-# mmengine's fork imports it from yapf at each call.
+# mmengine's fork imports FormatCode from yapf at each call.
 do_once(config if hasattr(config, 'FormatCode') else yapf_api, 'FormatCode')
-# Called with metafiles alone.
+# mmengine.config.utils loads nothing but metafiles, and they do not change while a command runs.
 do_once(utils, 'load')

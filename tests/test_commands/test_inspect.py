@@ -123,10 +123,9 @@ def test_one_of_several(report, small_net, tmp_path):
     assert lines['in a config'].endswith("prefix='student.backbone.')")
 
 
-def test_the_command(here, small_net, tmp_path):
+def test_the_command(here, refusal, small_net, tmp_path):
     torch.save(small_net().state_dict(), tmp_path / 'x.pth')
     out = here(TOOL, 'x.pth')
     assert 'holds         a fish of its own' in out and 'bridge' in out
     (tmp_path / 'page.pth').write_text('<html>404</html>')
-    out = here(TOOL, 'page.pth', status=1)
-    assert out.count('error: ') == 1 and 'Traceback' not in out and 'page of HTML' in out
+    assert 'page of HTML' in refusal(TOOL, 'page.pth')

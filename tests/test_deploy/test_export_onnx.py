@@ -149,7 +149,7 @@ SMALL = dict(
     neck=dict(in_channels=[32, 64, 112, 144], out_channels=32, num_outs=3),
 )
 HEAD = dict(num_classes=3, in_channels=32, feat_channels=32, stacked_convs=1)
-#: Three levels instead of five, which takes half of the time.
+#: Three levels instead of five, which takes two thirds of the time.
 STRIDES = [8, 16, 32]
 HEADS_OF_MMDET = {
     'retinanet/retinanet_r50_fpn_1x_coco.py': dict(anchor_generator=dict(strides=STRIDES)),
